@@ -1,0 +1,204 @@
+"""The plan: which model serves which step, why, and what the run will cost.
+
+A `Plan` is a frozen value that goes to JSON and back without loss (`graphroute.plan/1`). The same
+graph, pool and seed give the same bytes: the solver's milliseconds are kept on the value and left
+out of the JSON unless asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from graphroute.ir.catalog import Capability
+from graphroute.ir.graph import EdgeKind, NodeKind, Sight
+from graphroute.ir.hints import Objective, OnExceed
+from graphroute.ir.problem import Status
+
+SCHEMA: Final = "graphroute.plan/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanNode:
+    """A node as the plan shows it."""
+
+    name: str
+    kind: NodeKind
+    sight: Sight
+    sight_reason: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanEdge:
+    """A transition with the probability the plan counted with, in [0, 1]."""
+
+    source: str
+    target: str
+    kind: EdgeKind
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLoop:
+    """Nodes that can run again, and how often the plan expects them to."""
+
+    nodes: tuple[str, ...]
+    expected_iterations: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanGraph:
+    """The shape of the graph the plan was made for."""
+
+    name: str
+    fingerprint: str
+    nodes: tuple[PlanNode, ...]
+    edges: tuple[PlanEdge, ...]
+    loops: tuple[PlanLoop, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanModel:
+    """A member of the pool with its price and limits at the time of planning."""
+
+    name: str
+    provider: str
+    local: bool
+    price_in_usd: float
+    price_out_usd: float
+    price_source: str
+    price_date: str | None
+    context_tokens: int | None
+    max_output_tokens: int | None
+    capabilities: tuple[Capability, ...]
+    memory_bytes: int | None
+    ability: float
+    ability_source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanBudget:
+    """The limits of the run in USD."""
+
+    per_run_usd: float | None
+    per_day_usd: float | None
+    per_month_usd: float | None
+    on_exceed: OnExceed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerUp:
+    """The next best model for a step: what taking it instead would change."""
+
+    model: str
+    quality_change: float
+    cost_change_usd: float
+    latency_change_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One step's model. Cost, visits and weight are per run, tokens per call, latency per visit.
+
+    complexity: difficulty in [0, 1], in complexity_low … complexity_high with 90 % confidence
+    quality: probability of a good answer, in (0, 1)
+    constraints: what bound the choice, in words
+    fallbacks: the models that take over, in this order, where the chosen one cannot serve a call
+    """
+
+    node: str
+    model: str
+    local: bool
+    complexity: float
+    complexity_low: float
+    complexity_high: float
+    complexity_reason: str
+    expected_visits: float
+    expected_calls: float
+    in_tokens: float
+    out_tokens: float
+    max_output_tokens: int | None
+    weight: float
+    quality: float
+    cost_usd: float
+    latency_s: float
+    privacy_local: bool
+    fallbacks: tuple[str, ...]
+    runner_up: RunnerUp | None
+    constraints: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The whole run: USD, seconds, and the weighted geometric mean of the steps' quality."""
+
+    cost_expected_usd: float
+    cost_p95_usd: float
+    cost_worst_usd: float | None
+    latency_s: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolverReport:
+    """Which solver, how well: gap = (bound − value) / |bound|; `ms` None in reproducible JSON."""
+
+    name: str
+    status: Status
+    bound: float
+    gap: float
+    ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infeasible:
+    """Why there is no plan: the limit that fails, its value, and the smallest one that works."""
+
+    limit: str
+    value: float | None
+    needed: float | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Which model serves each step, with reasons; see the module docstring.
+
+    `assignments` covers the nodes that may call a model. `feasible` False: `infeasible` says why
+    and the assignments are empty.
+    """
+
+    schema: Literal["graphroute.plan/1"] = SCHEMA
+    graph: PlanGraph
+    models: tuple[PlanModel, ...]
+    budget: PlanBudget
+    objective: Objective
+    seed: int
+    assignments: tuple[Assignment, ...]
+    totals: Totals
+    shadow_price: float
+    solver: SolverReport
+    feasible: bool
+    infeasible: Infeasible | None
+
+    def assignment(self, node: str) -> Assignment | None:
+        """The assignment of a node, None where it calls no model."""
+        return next((a for a in self.assignments if a.node == node), None)
+
+    def to_json(self, *, timing: bool = False, indent: int | None = 2) -> str:
+        """JSON text, the same bytes for the same input; `timing=True` adds the milliseconds."""
+        from graphroute.ir import codec
+
+        plan = self if timing else replace(self, solver=replace(self.solver, ms=None))
+        return codec.dump_plan(plan, indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """The plan in `text`; `PlanMismatch` if it is damaged or of another version."""
+        from graphroute.ir import codec
+
+        return codec.load_plan(text)

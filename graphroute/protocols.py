@@ -1,0 +1,99 @@
+"""Every extension point, on one page.
+
+| family | question it answers | found in |
+|---|---|---|
+| `Provider` | which models are there, and how do I call one? | `providers/` |
+| `StepScorer` | how hard is this step, before any prompt is seen? | `scorers/` |
+| `PromptScorer` | how hard is this prompt? | `scorers/` |
+| `Solver` | which model for which step? | `solvers/` |
+
+A plugin is a file with `build(**options)`; `graphroute.registry` finds it by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from graphroute.ir.catalog import Model, ModelSpec
+from graphroute.ir.graph import Graph, Node
+from graphroute.ir.problem import Problem, Solution
+from graphroute.ir.profile import StepScore
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A model that a provider can serve: its facts, and `open()`, which gives the chat model.
+
+    `open` is called once, when a call is first routed to the model; it may start a server.
+    """
+
+    spec: ModelSpec
+    open: Callable[[], BaseChatModel]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether a provider can serve now; `detail` and `next_step` are for `graphroute doctor`."""
+
+    is_ok: bool
+    detail: str
+    next_step: str = ""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Turns pool members into models that can be called."""
+
+    name: str
+
+    def offer(self, model: Model) -> Offer:
+        """Resolve a pool member; `UnknownModel`, `UnknownPrice` or `ProviderUnavailable`."""
+        ...
+
+    def discover(self) -> tuple[Model, ...]:
+        """Models that are there without being named; empty where that cannot be known."""
+        ...
+
+    def health(self) -> Health:
+        """Look, without changing anything, whether this provider can serve."""
+        ...
+
+
+@runtime_checkable
+class StepScorer(Protocol):
+    """Difficulty of a node from what the graph shows of it."""
+
+    name: str
+
+    def step(self, node: Node, graph: Graph) -> StepScore:
+        """Score one node; deterministic, never calls user code."""
+        ...
+
+
+@runtime_checkable
+class PromptScorer(Protocol):
+    """Difficulty of prompts; runs on this machine, sends nothing."""
+
+    name: str
+
+    def difficulty(self, prompts: Sequence[str]) -> Sequence[float]:
+        """Difficulty in [0, 1] for each prompt."""
+        ...
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """Solves an assignment problem and tells the truth about how well."""
+
+    name: str
+    CAPABILITIES: ClassVar[frozenset[str]]
+    """Constraints it can honour besides masks: `"budget"`, `"deadline"`, `"memory"`."""
+
+    def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
+        """The best assignment found, with status, bound and gap."""
+        ...

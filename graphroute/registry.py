@@ -1,0 +1,68 @@
+"""Find plugins by file name: a file in `graphroute/<family>/` is a plugin named after the file.
+
+A plugin module has `build(**options)`, `REQUIRES` (distributions' import names, checked without
+importing them) and `EXAMPLES` (options the contract tests try). Other packages add theirs through
+the entry-point group `graphroute.<family>`; a name of our own is never replaced from outside.
+
+>>> from graphroute import registry
+>>> "ollama" in registry.names("providers")
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from graphroute.errors import InvalidValue, ProviderUnavailable
+
+Family = Literal["providers", "scorers", "solvers"]
+
+
+def names(family: Family) -> tuple[str, ...]:
+    """Names of all plugins of a family, sorted, without importing any of them."""
+    folder = Path(__file__).parent / family
+    own = {
+        path.stem
+        for path in folder.glob("*.py")
+        if not path.stem.startswith("_") and "def build(" in path.read_text(encoding="utf-8")
+    }
+    return tuple(sorted(own | {point.name for point in entry_points(group=f"graphroute.{family}")}))
+
+
+def load(family: Family, name: str) -> ModuleType:
+    """The plugin module `name`; raises `InvalidValue` with the known names if there is none."""
+    if name not in (known := names(family)):
+        raise InvalidValue(
+            f"no {family[:-1]} {name!r}",
+            name=name,
+            known=known,
+            next_step=f"known {family}: {', '.join(known)}",
+        )
+    if (Path(__file__).parent / family / f"{name}.py").exists():
+        return import_module(f"graphroute.{family}.{name}")
+    (point,) = (p for p in entry_points(group=f"graphroute.{family}") if p.name == name)
+    return import_module(point.module)
+
+
+def missing(module: ModuleType) -> tuple[str, ...]:
+    """Import names a plugin needs and this environment lacks; looked up, not imported."""
+    return tuple(need for need in getattr(module, "REQUIRES", ()) if find_spec(need) is None)
+
+
+def build(family: Family, name: str, **options: object) -> object:
+    """Build a plugin; a missing package is a `ProviderUnavailable` that says what to install."""
+    module = load(family, name)
+    if lacks := missing(module):
+        extra = getattr(module, "EXTRA", None)
+        install = (
+            f"pip install 'graphroute[{extra}]'" if extra else f"pip install {' '.join(lacks)}"
+        )
+        raise ProviderUnavailable(
+            f"{family[:-1]} {name!r} needs {', '.join(lacks)}", name=name, next_step=install
+        )
+    return module.build(**options)
