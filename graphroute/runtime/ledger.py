@@ -1,0 +1,94 @@
+"""The run's money: reserve the worst case before a call, settle the real cost after it.
+
+```
+ limit ──────────────────────────────┐
+ │ settled │ reserved │   available  │      reserve ≤ available, or the call is not made
+ └─────────┴──────────┴──────────────┘
+```
+
+All amounts are integer nano-dollars, so sums are exact. A ledger is shared by all threads and tasks
+of a run; each operation is atomic, so a parallel fan-out cannot pass the limit together.
+
+>>> ledger = Ledger(limit_nano=100)
+>>> first = ledger.reserve(70)
+>>> ledger.reserve(40) is None
+True
+>>> ledger.settle(first, 30)
+>>> ledger.available_nano
+70
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from graphroute.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """Money put aside for one call; ends by exactly one `settle` or `release`."""
+
+    amount_nano: int
+
+
+class Ledger:
+    """Counts what one run has spent and put aside; never lets reservations pass the limit."""
+
+    def __init__(self, *, limit_nano: int | None) -> None:
+        self.limit_nano = limit_nano
+        self._lock = threading.Lock()
+        self._open: set[Reservation] = set()
+        self._reserved = 0
+        self._settled = 0
+
+    def reserve(self, amount_nano: int) -> Reservation | None:
+        """Put `amount_nano` (≥ 0) aside; None where it does not fit under the limit any more.
+
+        Nothing is free of the check but a call that costs nothing, which passes at any state.
+        """
+        if amount_nano < 0:
+            raise InvalidValue(f"reserve({amount_nano})", value=amount_nano, next_step="use ≥ 0")
+        reservation = Reservation(amount_nano)
+        with self._lock:
+            taken = self._settled + self._reserved
+            if (
+                amount_nano
+                and self.limit_nano is not None
+                and taken + amount_nano > self.limit_nano
+            ):
+                return None
+            self._open.add(reservation)
+            self._reserved += amount_nano
+        return reservation
+
+    def settle(self, reservation: Reservation, cost_nano: int) -> None:
+        """Replace a reservation by the real cost; a second end of the same one does nothing."""
+        with self._lock:
+            if reservation in self._open:
+                self._open.remove(reservation)
+                self._reserved -= reservation.amount_nano
+                self._settled += cost_nano
+
+    def release(self, reservation: Reservation) -> None:
+        """Give a reservation back: the call was not made or cost nothing."""
+        self.settle(reservation, 0)
+
+    @property
+    def spent_nano(self) -> int:
+        """What settled calls have cost."""
+        return self._settled
+
+    @property
+    def reserved_nano(self) -> int:
+        """What calls in flight may cost at most."""
+        return self._reserved
+
+    @property
+    def available_nano(self) -> int | None:
+        """What a further call may reserve; None without a limit, never negative."""
+        if self.limit_nano is None:
+            return None
+        with self._lock:
+            return max(0, self.limit_nano - self._settled - self._reserved)

@@ -1,0 +1,192 @@
+"""The decision for one call, pure: which models may serve it, in which order, and at what limit.
+
+The plan's model comes first, then the plan's fallbacks, then the model that the graph itself would
+have used: a graph that worked keeps working. Each model that is passed over leaves its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from graphroute.ir.catalog import Capability, Catalog, ModelSpec
+from graphroute.ir.hints import NANO, RouteHints
+from graphroute.ir.plan import Assignment
+from graphroute.ir.quality import success
+from graphroute.ir.record import Attempt
+
+DEFAULT_OUT_TOKENS = 256
+"""Expected answer where no plan says how long one will be."""
+
+MIN_OUT_TOKENS = 64
+"""A budget never cuts an answer shorter than this; the next model is asked instead."""
+
+UNKNOWN_OUT_LIMIT = 8_192
+"""Longest answer counted with where neither the call, the node nor the model states a limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """What the decision needs of a call; tokens of the prompt, needs, and who asked.
+
+    in_tokens is the estimate, in_bound the most it can be; out_cap is the caller's own limit
+    """
+
+    node: str
+    own: ModelSpec
+    in_tokens: int
+    in_bound: int
+    out_cap: int | None
+    needs: frozenset[Capability] = frozenset()
+    difficulty: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """Models that may serve, best first, and those that may not, with reasons."""
+
+    order: tuple[ModelSpec, ...]
+    passed_over: tuple[Attempt, ...] = field(default=())
+
+
+def rank(
+    call: CallFacts,
+    *,
+    assignment: Assignment | None,
+    hints: RouteHints,
+    catalog: Catalog,
+    shadow_price: float,
+    keeps_own: bool,
+    is_down: Callable[[str], bool],
+) -> Ranking:
+    """Order the models for one call.
+
+    keeps_own: the graph's own model comes first (a pool of nothing but the graph's own models)
+    shadow_price: quality (log-probability) per USD, used where no assignment orders the models
+    """
+    order: list[ModelSpec] = []
+    passed_over: list[Attempt] = []
+    known = {spec.name: spec for spec in (*catalog, call.own)}
+    for name in dict.fromkeys(_names(call, assignment, hints, catalog, shadow_price, keeps_own)):
+        spec = known.get(name)
+        if spec is None:
+            passed_over.append(Attempt(model=name, reason="not in the pool"))
+        elif reason := _obstacle(spec, call, assignment, hints, is_down):
+            passed_over.append(Attempt(model=name, reason=reason))
+        else:
+            order.append(spec)
+    return Ranking(order=tuple(order), passed_over=tuple(passed_over))
+
+
+def _names(
+    call: CallFacts,
+    assignment: Assignment | None,
+    hints: RouteHints,
+    catalog: Catalog,
+    shadow_price: float,
+    keeps_own: bool,
+) -> list[str]:
+    if hints.pin is not None:
+        return [hints.pin]
+    planned: list[str] = []
+    if assignment is not None:
+        planned = [assignment.model, *assignment.fallbacks]
+    else:
+
+        def utility(spec: ModelSpec) -> float:
+            quality = success(call.difficulty or 0.5, spec.ability)
+            cost = spec.cost_usd(call.in_tokens, call.out_cap or DEFAULT_OUT_TOKENS)
+            return math.log(quality) - shadow_price * cost
+
+        planned = [s.name for s in sorted(catalog, key=lambda s: (-utility(s), s.name))]
+    return [call.own.name, *planned] if keeps_own else [*planned, call.own.name]
+
+
+def _obstacle(
+    spec: ModelSpec,
+    call: CallFacts,
+    assignment: Assignment | None,
+    hints: RouteHints,
+    is_down: Callable[[str], bool],
+) -> str:
+    """Why `spec` may not serve the call; empty if it may."""
+    must_stay = hints.privacy == "local" or (assignment is not None and assignment.privacy_local)
+    if must_stay and not spec.local:
+        return "private: this step may not leave the machine"
+    if hints.models is not None and spec.name not in hints.models:
+        return "not among the models this node allows"
+    # The graph's own model is trusted with the graph's own calls: it served them before.
+    if spec.name != call.own.name and (lacks := sorted(call.needs - spec.capabilities)):
+        return f"lacks {', '.join(lacks)}"
+    room = spec.context_tokens
+    if room is not None and call.in_tokens + min(call.out_cap or MIN_OUT_TOKENS, room) > room:
+        return f"prompt of about {call.in_tokens} tokens is too long for {room}"
+    if is_down(spec.name):
+        return "did not answer lately"
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stake:
+    """What a call reserves; `cap_tokens` is the limit on the answer that makes the sum hold."""
+
+    amount_nano: int
+    cap_tokens: int | None = None
+
+
+def stake(
+    spec: ModelSpec,
+    call: CallFacts,
+    *,
+    out_expected: float,
+    share_nano: int | None,
+    available_nano: int | None,
+    seen_nano: int = 0,
+) -> Stake | None:
+    """The most the call can cost on `spec`, cut to what the run can afford; None: too little left.
+
+    share_nano: the call's fair part of what is left, so that parallel siblings get theirs
+    seen_nano: dearest earlier call of this node on this model; bounds are never below what was seen
+    """
+    if spec.price.in_usd == spec.price.out_usd == 0:
+        return Stake(amount_nano=0)
+    in_nano = nano((call.in_bound + spec.overhead_tokens) * spec.price.in_usd)
+    per_token = spec.price.out_usd
+    limits = [n for n in (call.out_cap, spec.max_output_tokens) if n is not None]
+    if not limits and spec.context_tokens is not None:
+        limits = [max(MIN_OUT_TOKENS, spec.context_tokens - call.in_tokens)]
+    limit = min(limits, default=UNKNOWN_OUT_LIMIT)
+    worst = max(in_nano + nano(limit * per_token), seen_nano)
+    if available_nano is None or share_nano is None or worst <= share_nano:
+        return (
+            Stake(amount_nano=worst) if available_nano is None or worst <= available_nano else None
+        )
+    least = in_nano + nano(min(limit, max(MIN_OUT_TOKENS, math.ceil(2 * out_expected))) * per_token)
+    amount = min(worst, max(share_nano, least, seen_nano), available_nano)
+    if amount < max(least, seen_nano):
+        return None
+    if amount >= worst or per_token == 0:
+        return Stake(amount_nano=worst)
+    cap = math.floor((amount - in_nano) / (per_token * NANO / 1e6))
+    return Stake(amount_nano=amount, cap_tokens=max(1, min(cap, limit)))
+
+
+def nano(usd_per_million: float) -> int:
+    """Nano-dollars, rounded up, of a sum of tokens × USD per million tokens.
+
+    >>> nano(1000 * 0.25)
+    250000
+    """
+    return math.ceil(round(usd_per_million * NANO / 1e6, 6))
+
+
+def share(*, available_nano: int, expected_nano: float, expected_left_nano: float) -> int:
+    """A call's fair part of what is left: in proportion to what the plan expects it to cost.
+
+    >>> share(available_nano=1000, expected_nano=10, expected_left_nano=40)
+    250
+    """
+    if expected_left_nano <= 0:
+        return available_nano
+    return math.floor(available_nano * min(1.0, expected_nano / expected_left_nano))

@@ -1,0 +1,112 @@
+"""How many tokens a prompt has: an estimate to choose by, a bound to reserve money by.
+
+Providers count with their own tokenizers, which are not here. The estimate is the usual four
+characters a token. The bound must hold for every tokenizer in use: byte-pair tokenizers never need
+more tokens than bytes, and on ordinary words far fewer. So letters of short words count half (pairs
+of letters are merged by every vocabulary in use), everything else counts one token per byte.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+PER_MESSAGE = 8
+"""Tokens a chat template may add around one message (role, separators), rounded up."""
+
+IMAGE_TOKENS = 1_600
+"""Upper figure for one image part: OpenAI's high-detail tiles and Anthropic's 1568-pixel limit."""
+
+_WORD = re.compile(r"[A-Za-z][a-z]{1,15}(?![A-Za-z])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call; `is_estimated` where the model did not report them."""
+
+    in_tokens: int
+    out_tokens: int
+    is_estimated: bool
+
+
+def text_of(messages: Iterable[BaseMessage]) -> str:
+    """The text of a conversation, newest last, image and audio parts left out."""
+    return "\n".join(text for text in (_text(message) for message in messages) if text)
+
+
+def _text(message: BaseMessage) -> str:
+    content = message.content
+    if isinstance(content, str):
+        return content
+    parts = (p if isinstance(p, str) else p.get("text") or "" for p in content)
+    return "\n".join(str(part) for part in parts if part)
+
+
+def images_in(messages: Iterable[BaseMessage]) -> int:
+    """How many image parts the messages hold."""
+    return sum(
+        isinstance(part, dict) and "image" in str(part.get("type", ""))
+        for message in messages
+        if not isinstance(message.content, str)
+        for part in message.content
+    )
+
+
+def estimate(characters: int) -> int:
+    """Expected tokens of that many characters, at least 1.
+
+    >>> estimate(400)
+    100
+    """
+    return max(1, round(characters / 4))
+
+
+def upper_bound(text: str) -> int:
+    """Tokens that no tokenizer in use should pass for `text`.
+
+    >>> upper_bound("classify") , upper_bound("2026"), upper_bound("")
+    (4, 4, 0)
+    """
+    words = _WORD.findall(text)
+    letters = sum(map(len, words))
+    halves = sum((len(word) + 1) // 2 for word in words)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    # The blank before a word is part of its token in every byte-pair vocabulary.
+    return size - letters + halves - min(text.count(" "), len(words))
+
+
+def size_of(value: object) -> str:
+    """A tool list or schema as the text a provider puts into the prompt."""
+    return json.dumps(value, default=str, ensure_ascii=False) if value else ""
+
+
+def calls_text(messages: Iterable[BaseMessage]) -> str:
+    """Tool calls held by earlier answers, which count as prompt tokens too."""
+    return "".join(
+        size_of(message.tool_calls)
+        for message in messages
+        if isinstance(message, AIMessage) and message.tool_calls
+    )
+
+
+def usage_of(message: BaseMessage | None, *, prompt_characters: int) -> Usage:
+    """Reported usage of an answer, or an estimate from characters, marked as such."""
+    reported: Mapping[str, Any] | None = getattr(message, "usage_metadata", None)
+    if reported:
+        return Usage(
+            in_tokens=max(0, int(reported.get("input_tokens") or 0)),
+            out_tokens=max(0, int(reported.get("output_tokens") or 0)),
+            is_estimated=False,
+        )
+    text = "" if message is None else _text(message) + calls_text([message])
+    return Usage(
+        in_tokens=estimate(prompt_characters),
+        out_tokens=math.ceil(len(text) / 4),
+        is_estimated=True,
+    )
