@@ -91,12 +91,16 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """US dollars per million tokens, with where the figure is from and of which date."""
+    """US dollars per million tokens, with where the figure is from and of which date.
+
+    is_known: False where nobody knows the price; the figures are then 0 and mean nothing
+    """
 
     in_usd: float
     out_usd: float
     source: str
     date: str | None = None
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

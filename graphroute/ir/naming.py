@@ -97,7 +97,7 @@ def pool_name(chat: object) -> str:
         if action == "configurable":
             defaults = held.get("_default_config")
             return _configured(defaults if type(defaults) is dict else {})
-        return _named(type(chat), word, held)
+        return _named(type(chat), word, held, is_placed=action != "own")
     return f"configurable:{type(chat).__name__}"
 
 
@@ -127,7 +127,11 @@ def provider_of_class(name: str) -> str | None:
     return _PROVIDER_BY_CLASS.get(name)
 
 
-_KNOWN_PROVIDERS: Final = frozenset(_PROVIDER_BY_CLASS.values()) | {"llamacpp", "azure_ai"}
+_KNOWN_PROVIDERS: Final = frozenset(_PROVIDER_BY_CLASS.values()) | {
+    "llamacpp",
+    "scripted",
+    "azure_ai",
+}
 
 
 def _kind(cls: type) -> tuple[str, str]:
@@ -141,6 +145,9 @@ def _kind(cls: type) -> tuple[str, str]:
 def _decide(cls: type) -> tuple[str, str]:
     for base in cls.__mro__:
         name, module = base.__name__, base.__module__
+        # A class of our own says which provider it is; where it is served does not name it.
+        if type(provider := base.__dict__.get("graphroute_provider")) is str:
+            return "own", provider
         if module.startswith("langchain"):
             if name in _WRAPPERS:
                 return "wrapper", _WRAPPERS[name]
@@ -165,7 +172,7 @@ def _attributes(chat: object) -> Mapping[str, object]:
     return held if isinstance(held, dict) else {}
 
 
-def _named(cls: type, provider: str, held: Mapping[str, object]) -> str:
+def _named(cls: type, provider: str, held: Mapping[str, object], *, is_placed: bool) -> str:
     fields = ("deployment_name", *_MODEL_FIELDS) if provider == "azure_openai" else _MODEL_FIELDS
     for field in fields:
         text = held.get(field)
@@ -174,7 +181,7 @@ def _named(cls: type, provider: str, held: Mapping[str, object]) -> str:
             break
     else:
         model = cls.__name__
-    place = "" if provider == "azure_openai" else _place(held)
+    place = _place(held) if is_placed and provider != "azure_openai" else ""
     if place and place not in _OWN_HOSTS.get(provider, frozenset()):
         return f"{provider}:{model}@{place}"
     return f"{provider}:{model}"
