@@ -5,19 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from graphroute.ir.ability import ability
 from graphroute.ir.catalog import Capability, Model, ModelSpec, Price
-
-try:
-    from graphroute.ir.ability import ability
-except ModuleNotFoundError:  # TEMP
-
-    def ability(
-        name: str,  # noqa: ARG001
-        parameters: int | None = None,  # noqa: ARG001
-        quality: float | None = None,
-    ) -> tuple[float, str]:
-        return (0.5, "default") if quality is None else (quality, "user")
-
 
 T = TypeVar("T")
 
