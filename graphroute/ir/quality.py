@@ -3,6 +3,13 @@
 The one-parameter logistic (Rasch) model of item response theory: `P(good) = σ(SLOPE · (ability −
 difficulty) + OFFSET)`, with both on the scale [0, 1]. (G. Rasch, Probabilistic Models for Some
 Intelligence and Attainment Tests, 1960.)
+
+The constants are those of a *step*, whose prompts differ among themselves. Recorded outcomes of
+66 models on five kinds of work put the models' abilities 8.2 question-level log-odds apart per
+unit (`ir.ability`), and the questions of one kind of work 1.5 to 2.1 log-odds around their mean.
+Averaging a logistic curve over such a spread flattens it by `√(1 + 1.7² · 0.346) ≈ 1.4`, and
+8.2 / 1.4 ≈ 6. On that scale grade-school sums lie at 0.22, tool calls at 0.37, the output of short
+programs at 0.50, MMLU-Pro at 0.56 and competition mathematics at 0.72.
 """
 
 from __future__ import annotations
