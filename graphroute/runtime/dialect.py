@@ -1,0 +1,255 @@
+"""Write a request in the words of the model that answers it, and the answer in the asker's.
+
+Where the target has no word for a wish, the wish is met another way: a forced tool call on Ollama
+becomes a JSON schema whose answer is turned into the tool call, a schema on a model that only has
+tools becomes a forced tool whose arguments are the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
+from graphroute.runtime.request import Request
+
+Restore = Callable[[AIMessage], AIMessage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Arguments for the target; `restore`, if any, turns its whole answer into the expected form.
+
+    A call with `restore` cannot be streamed piece by piece: its pieces are not in that form.
+    """
+
+    kwargs: Mapping[str, Any]
+    stop: list[str] | None
+    restore: Restore | None = None
+
+
+def family(chat: BaseChatModel) -> str:
+    """Which provider's words a chat model takes: `openai`, `anthropic`, `ollama` or `other`."""
+    for kind in type(chat).__mro__:
+        match kind.__module__.partition(".")[0], kind.__name__:
+            case "langchain_openai", _:
+                return "openai"
+            case "langchain_anthropic", _:
+                return "anthropic"
+            case "langchain_ollama", _:
+                return "ollama"
+    return "other"
+
+
+def write(request: Request, *, own: BaseChatModel, target: BaseChatModel) -> Written:
+    """The call for `target`; raises what `target.bind_tools` raises where it cannot take tools."""
+    match family(target):
+        case "ollama":
+            written = _for_ollama(request, target)
+        case "openai":
+            written = _for_openai(request, target)
+        case "anthropic":
+            written = _for_anthropic(request, target)
+        case _:
+            written = _for_other(request, target)
+    restore = written.restore
+    if request.schema is not None and family(own) == "openai":
+        restore = _then(restore, _with_parsed)
+    kwargs = {**written.kwargs, **request.tracing}
+    return Written(kwargs=kwargs, stop=list(request.stop) or None, restore=restore)
+
+
+def capped(kwargs: Mapping[str, Any], target: BaseChatModel, cap: int) -> dict[str, Any]:
+    """`kwargs` with the answer limited to `cap` tokens in the target's words."""
+    if family(target) == "ollama":
+        options = dict(kwargs.get("options") or _ollama_options(target))
+        limit = options.get("num_predict")
+        options["num_predict"] = min(cap, limit) if isinstance(limit, int) and limit > 0 else cap
+        return {**kwargs, "options": options}
+    limit = kwargs.get("max_tokens")
+    return {**kwargs, "max_tokens": min(cap, limit) if isinstance(limit, int) else cap}
+
+
+def _for_openai(request: Request, target: BaseChatModel) -> Written:
+    kwargs = _sampling(request, target)
+    if request.tools:
+        kwargs["tools"] = list(request.tools)
+        if request.forced:
+            kwargs["tool_choice"] = {"type": "function", "function": {"name": request.forced}}
+        elif request.choice != "auto":
+            kwargs["tool_choice"] = "required" if request.choice == "any" else "none"
+    if (schema_format := _openai_format(request)) is not None:
+        kwargs["response_format"] = schema_format
+    return Written(kwargs=kwargs, stop=None)
+
+
+def _openai_format(request: Request) -> dict[str, Any] | None:
+    if request.schema is not None:
+        wish = {"name": _identifier(request.schema_name), "schema": dict(request.schema)}
+        return {"type": "json_schema", "json_schema": wish}
+    return {"type": "json_object"} if request.any_json else None
+
+
+def _for_ollama(request: Request, target: BaseChatModel) -> Written:
+    options = _ollama_options(target)
+    options |= {k: v for k, v in request.sampling.items() if k not in options}
+    if request.max_tokens is not None:
+        options["num_predict"] = request.max_tokens
+    kwargs: dict[str, Any] = {"options": options}
+    if request.stop:
+        # ChatOllama reads `stop` only while it builds the options itself.
+        options["stop"] = list(request.stop)
+    if request.tools and request.choice == "any":
+        schema, restore = _call_as_json(request)
+        return Written(kwargs=kwargs | {"format": schema}, stop=None, restore=restore)
+    if request.tools and request.choice == "auto":
+        kwargs["tools"] = list(request.tools)
+    if request.schema is not None:
+        kwargs["format"] = dict(request.schema)
+    elif request.any_json:
+        kwargs["format"] = "json"
+    return Written(kwargs=kwargs, stop=None)
+
+
+def _ollama_options(target: BaseChatModel) -> dict[str, Any]:
+    """The target's own settings: `options` in a call replaces all of them, so they come along."""
+    names = ("num_ctx", "num_gpu", "num_thread", "num_predict", "repeat_last_n", "repeat_penalty")
+    more = ("mirostat", "mirostat_eta", "mirostat_tau", "temperature", "seed", "tfs_z", "top_k")
+    values = {name: getattr(target, name, None) for name in (*names, *more, "top_p", "stop")}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _for_anthropic(request: Request, target: BaseChatModel) -> Written:
+    written = _with_bound_tools(request, target)
+    if request.schema is not None and not request.tools:
+        tool = _schema_as_tool(request)
+        bound = _bound_kwargs(target, [tool], request.schema_name)
+        return Written(kwargs={**written.kwargs, **bound}, stop=None, restore=_arguments_as_text)
+    return written
+
+
+def _for_other(request: Request, target: BaseChatModel) -> Written:
+    written = _with_bound_tools(request, target)
+    if (schema_format := _openai_format(request)) is not None:
+        kwargs = {**written.kwargs, "response_format": schema_format}
+        return Written(kwargs=kwargs, stop=None, restore=written.restore)
+    return written
+
+
+def _with_bound_tools(request: Request, target: BaseChatModel) -> Written:
+    kwargs = _sampling(request, target)
+    if request.tools and request.choice != "none":
+        choice = request.forced or ("any" if request.choice == "any" else None)
+        kwargs |= _bound_kwargs(target, list(request.tools), choice)
+    return Written(kwargs=kwargs, stop=None)
+
+
+def _bound_kwargs(target: BaseChatModel, tools: list[Any], choice: str | None) -> dict[str, Any]:
+    bound = target.bind_tools(tools, tool_choice=choice) if choice else target.bind_tools(tools)
+    return dict(getattr(bound, "kwargs", {}))
+
+
+def _sampling(request: Request, target: BaseChatModel) -> dict[str, Any]:
+    """Settings of the asker that the target takes as arguments and does not state itself."""
+    fields = type(target).model_fields
+    name = str(getattr(target, "model_name", "") or getattr(target, "model", ""))
+    kwargs = {
+        key: value
+        for key, value in request.sampling.items()
+        if key in fields
+        and key not in target.model_fields_set
+        # OpenAI's reasoning models answer 400 to any temperature or top_p.
+        and not name.startswith(("o1", "o3", "o4", "gpt-5"))
+    }
+    if request.max_tokens is not None:
+        kwargs["max_tokens"] = request.max_tokens
+    return kwargs
+
+
+def _call_as_json(request: Request) -> tuple[dict[str, Any], Restore]:
+    """A schema whose answer is the call of one of the tools, and what makes the call of it."""
+    functions = [tool["function"] for tool in request.tools]
+    named = [f for f in functions if f["name"] == request.forced] or functions
+
+    def shape(function: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = function.get("parameters") or {"type": "object"}
+        return {
+            "type": "object",
+            "properties": {"name": {"const": function["name"]}, "arguments": arguments},
+            "required": ["name", "arguments"],
+        }
+
+    if len(named) == 1:
+        name = named[0]["name"]
+        schema = dict(named[0].get("parameters") or {"type": "object"})
+        return schema, lambda message: _as_tool_call(message, name)
+    return {"anyOf": [shape(f) for f in named]}, lambda message: _as_tool_call(message, None)
+
+
+def _as_tool_call(message: AIMessage, name: str | None) -> AIMessage:
+    try:
+        value = json.loads(_plain(message))
+        call = {"name": name, "arguments": value} if name else value
+        arguments = dict(call["arguments"])
+    except (ValueError, KeyError, TypeError):
+        return message  # cut off by a token limit: the asker's parser says so better than we could
+    tool_call = {
+        "name": str(call["name"]),
+        "args": arguments,
+        "id": f"call_{uuid.uuid4().hex[:24]}",
+        "type": "tool_call",
+    }
+    return message.model_copy(update={"content": "", "tool_calls": [tool_call]})
+
+
+def _schema_as_tool(request: Request) -> dict[str, Any]:
+    schema = dict(request.schema or {})
+    return {
+        "type": "function",
+        "function": {
+            "name": _identifier(request.schema_name),
+            "description": str(schema.get("description", "The answer.")),
+            "parameters": schema,
+        },
+    }
+
+
+def _arguments_as_text(message: AIMessage) -> AIMessage:
+    if not message.tool_calls:
+        return message
+    text = json.dumps(message.tool_calls[0]["args"], ensure_ascii=False)
+    return message.model_copy(update={"content": text, "tool_calls": []})
+
+
+def _with_parsed(message: AIMessage) -> AIMessage:
+    """LangChain's OpenAI parser reads the parsed object, not the text."""
+    if message.additional_kwargs.get("parsed") is not None:
+        return message
+    try:
+        parsed = json.loads(_plain(message))
+    except ValueError:
+        return message
+    return message.model_copy(
+        update={"additional_kwargs": {**message.additional_kwargs, "parsed": parsed}}
+    )
+
+
+def _plain(message: AIMessage) -> str:
+    content = message.content
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
+
+
+def _then(first: Restore | None, second: Restore) -> Restore:
+    return second if first is None else lambda message: second(first(message))
+
+
+def _identifier(name: str) -> str:
+    """A name providers accept for a function or schema: letters, digits, `_`, `-`, at most 64."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64]

@@ -1,0 +1,440 @@
+"""One intercepted call, from the question "who answers?" to its record; no call is made here.
+
+A `Dispatch` is driven by the thin sync and async callers in `hook`, which do nothing but call the
+chosen model and tell how it went:
+
+```
+        ┌────────────── failed(error) → True: ask again ──────────────┐
+        ▼                                                             │
+   choose() → Choice ──► the caller calls choice.chat ──► succeeded(answer) → answer, restored
+                                                     └──► failed(error) → False: raise it
+```
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+
+from graphroute.errors import BudgetExceeded, GraphrouteError, PrivacyViolation
+from graphroute.ir.catalog import Model, ModelSpec, Price
+from graphroute.ir.hints import NANO, RouteHints
+from graphroute.ir.naming import pool_name
+from graphroute.ir.plan import Assignment
+from graphroute.ir.record import Attempt, CallRecord
+from graphroute.runtime import dialect, fallback, router, tokens
+from graphroute.runtime.ledger import Ledger, Reservation
+from graphroute.runtime.node_path import node_path
+from graphroute.runtime.policy import Policy
+from graphroute.runtime.request import Request, read
+
+logger = logging.getLogger(__name__)
+_FAIL_CLOSED = (BudgetExceeded, PrivacyViolation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHandle:
+    """What travels through a run's configs: one per outermost invocation of an optimized graph.
+
+    base_depth: levels of plain graphs around the optimized one, cut from node paths
+    """
+
+    policy: Policy
+    ledger: Ledger
+    base_depth: int = 0
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    progress: dict[str, float] = field(default_factory=dict)
+
+    def expected_left_nano(self) -> float:
+        """What the plan still expects this run to spend, in nano-dollars."""
+        total = sum(a.cost_usd for a in self.policy.plan.assignments) * NANO
+        return max(0.0, total - sum(self.progress.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A model to call now. `chat` None: open it with `policy.open(spec.name)` first."""
+
+    spec: ModelSpec
+    chat: BaseChatModel | None
+    why: str
+    reservation: Reservation
+    cap_tokens: int | None
+
+
+class Dispatch:
+    """State of one call; not shared between threads."""
+
+    def __init__(
+        self,
+        handle: RunHandle,
+        own: BaseChatModel,
+        messages: Sequence[BaseMessage],
+        *,
+        stop: list[str] | None,
+        kwargs: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> None:
+        self.handle, self.own, self.stop, self.kwargs = handle, own, stop, kwargs
+        self._policy = handle.policy
+        self._node = node_path(metadata, base_depth=handle.base_depth)
+        step = metadata.get("langgraph_step")
+        self._step = step if isinstance(step, int) else None
+        self._started_s = self._policy.clock()
+        self._attempts: list[Attempt] = []
+        self._excluded: set[str] = set()
+        self._last_error: BaseException | None = None
+        self._fault: str | None = None
+        self._assignment: Assignment | None = None
+        self._hints = RouteHints()
+        self._own = _own_spec(self._policy, own)
+        self._characters = 0
+        self._request: Request | None = None
+        self._call: router.CallFacts | None = None
+        try:
+            self._read(messages)
+        except Exception as fault:
+            self._fault = f"{type(fault).__name__}: {fault}"
+
+    def _read(self, messages: Sequence[BaseMessage]) -> None:
+        policy = self._policy
+        self._hints = policy.hints_for(self._node)
+        self._assignment = policy.plan.assignment(self._node)
+        text = tokens.text_of(messages)
+        request = self._request = read(self.own, self.stop, self.kwargs)
+        wishes = tokens.size_of([*request.tools, request.schema or {}])
+        hidden = tokens.calls_text(messages)
+        images = tokens.images_in(messages)
+        self._characters = len(text) + len(wishes) + len(hidden)
+        image_tokens = images * tokens.IMAGE_TOKENS
+        caps = [c for c in (request.max_tokens, self._hints.max_output_tokens) if c is not None]
+        difficulty = None
+        if policy.prompts is not None and text:
+            difficulty = float(policy.prompts.difficulty([text])[0])
+        self._call = router.CallFacts(
+            node=self._node,
+            own=self._own,
+            in_tokens=tokens.estimate(self._characters) + image_tokens,
+            in_bound=sum(tokens.upper_bound(part) for part in (text, wishes, hidden))
+            + image_tokens
+            + tokens.PER_MESSAGE * (len(messages) + 1),
+            out_cap=min(caps, default=None),
+            needs=request.needs(images=images),
+            difficulty=difficulty,
+        )
+
+    # -- choosing
+
+    def choose(self) -> Choice:
+        """The next model to call; raises what ends the call where none is left.
+
+        `BudgetExceeded` and `PrivacyViolation` fail closed; any other fault of the choice itself
+        leaves the call to the graph's own model and is recorded.
+        """
+        try:
+            if self._call is None:
+                return self._own_choice(self._bare_facts())
+            return self._ranked_choice(self._call)
+        except _FAIL_CLOSED:
+            raise
+        except Exception as fault:
+            if self._last_error is not None:
+                raise self._last_error from None
+            self._fault = self._fault or f"{type(fault).__name__}: {fault}"
+            return self._own_choice(self._call or self._bare_facts())
+
+    def _ranked_choice(self, call: router.CallFacts) -> Choice:
+        policy = self._policy
+        ranking = router.rank(
+            call,
+            assignment=self._assignment,
+            hints=self._hints,
+            catalog=policy.catalog,
+            shadow_price=policy.plan.shadow_price,
+            keeps_own=policy.keeps_own,
+            is_down=policy.outages.is_down,
+        )
+        if not self._attempts:
+            self._attempts.extend(ranking.passed_over)
+        order = [spec for spec in ranking.order if spec.name not in self._excluded]
+        if not order and self._last_error is None:
+            # Every feasible model is cooling down: asking one again beats failing unasked.
+            order = self._second_chances(call)
+        for spec in order:
+            if (choice := self._try(spec, call)) is not None:
+                return choice
+            if policy.budget.on_exceed == "raise":
+                break
+        self._give_up(order)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _second_chances(self, call: router.CallFacts) -> list[ModelSpec]:
+        policy = self._policy
+        ranking = router.rank(
+            call,
+            assignment=self._assignment,
+            hints=self._hints,
+            catalog=policy.catalog,
+            shadow_price=policy.plan.shadow_price,
+            keeps_own=policy.keeps_own,
+            is_down=lambda _: False,
+        )
+        return [spec for spec in ranking.order if spec.name not in self._excluded]
+
+    def _try(self, spec: ModelSpec, call: router.CallFacts) -> Choice | None:
+        """Reserve the call's worst case on `spec`; None, with the reason kept, if too dear."""
+        ledger, assignment = self.handle.ledger, self._assignment
+        available = ledger.available_nano
+        if available is not None and not spec.price.is_known:
+            self._attempts.append(Attempt(model=spec.name, reason="budget: its price is unknown"))
+            return None
+        expected_nano, out_expected = self._expected_nano(), float(router.DEFAULT_OUT_TOKENS)
+        if assignment is not None:
+            out_expected = assignment.out_tokens
+        fair = None
+        if available is not None:
+            fair = router.share(
+                available_nano=available,
+                expected_nano=expected_nano,
+                expected_left_nano=max(self.handle.expected_left_nano(), expected_nano),
+            )
+        stake = router.stake(
+            spec,
+            call,
+            out_expected=out_expected,
+            share_nano=fair,
+            available_nano=available,
+            seen_nano=self._policy.dearest_nano(self._node, spec.name),
+        )
+        reservation = None if stake is None else ledger.reserve(stake.amount_nano)
+        if stake is None or reservation is None:
+            left = 0 if available is None else available
+            self._attempts.append(
+                Attempt(model=spec.name, reason=f"budget: ${left / NANO:.6f} left is too little")
+            )
+            return None
+        self._note_progress(expected_nano)
+        is_own = spec.name == self._own.name
+        planned = None if assignment is None else assignment.model
+        why = "plan" if spec.name == planned or planned is None else self._why_not(planned)
+        return Choice(
+            spec=spec,
+            chat=self.own if is_own else None,
+            why=why,
+            reservation=reservation,
+            cap_tokens=stake.cap_tokens,
+        )
+
+    def _why_not(self, planned: str) -> str:
+        reasons = [a.reason for a in self._attempts if a.model == planned]
+        return reasons[-1] if reasons else "the graph's own model is kept"
+
+    def _expected_nano(self) -> float:
+        a = self._assignment
+        if a is None:
+            return 0.0
+        return a.cost_usd * NANO / max(a.expected_visits * a.expected_calls, 1e-9)
+
+    def _note_progress(self, expected_nano: float) -> None:
+        progress, a = self.handle.progress, self._assignment
+        if a is not None:
+            done = progress.get(self._node, 0.0) + expected_nano
+            progress[self._node] = min(done, a.cost_usd * NANO)
+
+    def _give_up(self, order: Sequence[ModelSpec]) -> None:
+        reasons = "; ".join(f"{a.model}: {a.reason}" for a in self._attempts) or "no model"
+        must_stay = any(a.reason.startswith("private") for a in self._attempts)
+        error: BaseException
+        if order and any(a.reason.startswith("budget") for a in self._attempts):
+            spent, limit = self.handle.ledger.spent_nano, self.handle.ledger.limit_nano or 0
+            error = BudgetExceeded(
+                f"node {self._node!r}: no model fits what is left of the run's budget of "
+                f"${limit / NANO:.6f} (spent ${spent / NANO:.6f}; {reasons})",
+                node=self._node,
+                spent_usd=spent / NANO,
+                limit_usd=limit / NANO,
+                next_step="raise the budget, or add a local or cheaper model to the pool",
+            )
+        elif self._last_error is not None:
+            error = self._last_error
+        elif must_stay:
+            error = PrivacyViolation(
+                f"node {self._node!r} is private and no local model can serve it ({reasons})",
+                node=self._node,
+                next_step="add a local model that can, or lift privacy='local'",
+            )
+        else:
+            # Nothing in the pool fits the call: that is ours to solve, not the graph's to die of.
+            raise LookupError(f"no model of the pool can serve node {self._node!r} ({reasons})")
+        self._record_failure(error)
+        raise error
+
+    def _bare_facts(self) -> router.CallFacts:
+        """Facts for a call that could not be read: nothing known but who asked."""
+        return router.CallFacts(
+            node=self._node,
+            own=self._own,
+            in_tokens=1,
+            in_bound=self._own.context_tokens or router.UNKNOWN_OUT_LIMIT,
+            out_cap=None,
+        )
+
+    def _own_choice(self, call: router.CallFacts) -> Choice:
+        """The graph's own model, for when choosing failed; budget and privacy still hold."""
+        spec, assignment = self._own, self._assignment
+        must_stay = self._hints.privacy == "local" or bool(assignment and assignment.privacy_local)
+        if must_stay and not spec.local:
+            error: GraphrouteError = PrivacyViolation(
+                f"node {self._node!r} is private and its own model {spec.name!r} is not local",
+                node=self._node,
+                model=spec.name,
+                next_step="add a local model to the pool",
+            )
+            self._record_failure(error)
+            raise error
+        choice = self._try(spec, call)
+        if choice is None:
+            self._give_up((spec,))
+            raise AssertionError("unreachable")  # pragma: no cover
+        return choice
+
+    # -- calling
+
+    def arguments(self, choice: Choice, chat: BaseChatModel) -> dialect.Written:
+        """What to call `chat` with. The graph's own model gets the call as it was made."""
+        if chat is self.own or self._request is None:
+            written = dialect.Written(kwargs=dict(self.kwargs), stop=self.stop)
+        else:
+            written = dialect.write(self._request, own=self.own, target=chat)
+        if choice.cap_tokens is None:
+            return written
+        kwargs = dialect.capped(written.kwargs, chat, choice.cap_tokens)
+        return dialect.Written(kwargs=kwargs, stop=written.stop, restore=written.restore)
+
+    # -- ending
+
+    def succeeded(self, choice: Choice, answer: BaseMessage | None) -> None:
+        """Settle and record a call that was answered (for a stream: with all its chunks added)."""
+        usage = tokens.usage_of(answer, prompt_characters=self._characters)
+        self._settle(choice, usage, error=None)
+        self._policy.outages.clear(choice.spec.name)
+
+    def failed(
+        self, choice: Choice, error: BaseException, *, partial: AIMessage | None = None
+    ) -> bool:
+        """End an attempt that raised; True if another model should be asked instead.
+
+        partial: what a broken stream had given already, which is paid for and cannot be unsaid
+        """
+        unavailable = fallback.is_unavailable(error)
+        if unavailable:
+            self._policy.outages.note(choice.spec.name, error)
+        is_fault = isinstance(error, Exception) and not _is_control_flow(error)
+        mendable = unavailable or fallback.is_overflow(error) or choice.chat is not self.own
+        if is_fault and mendable and partial is None:
+            self.handle.ledger.release(choice.reservation)
+            # What the graph's own model says is what the graph would have raised by itself.
+            if self._last_error is None or choice.chat is self.own:
+                self._last_error = error
+            self._excluded.add(choice.spec.name)
+            self._attempts.append(
+                Attempt(model=choice.spec.name, reason=f"{type(error).__name__}: {error}"[:500])
+            )
+            return True
+        if partial is None and is_fault:
+            usage = tokens.Usage(in_tokens=0, out_tokens=0, is_estimated=True)
+        else:
+            # Cancelled or broken off: the provider has read the prompt and may bill it.
+            usage = tokens.usage_of(partial, prompt_characters=self._characters)
+        self._settle(choice, usage, error=f"{type(error).__name__}: {error}"[:500])
+        return False
+
+    def _settle(self, choice: Choice, usage: tokens.Usage, *, error: str | None) -> None:
+        price = choice.spec.price
+        cost = _cost_nano(price, usage)
+        self.handle.ledger.settle(choice.reservation, cost)
+        own = self._own.price
+        self._policy.record(
+            self._record(
+                model=choice.spec.name,
+                why=choice.why,
+                usage=usage,
+                cost_nano=cost,
+                baseline_nano=_cost_nano(own, usage) if own.is_known else None,
+                cap_tokens=choice.cap_tokens,
+                error=error,
+            )
+        )
+
+    def _record_failure(self, error: BaseException) -> None:
+        self._policy.record(
+            self._record(
+                model="",
+                why="no model",
+                usage=tokens.Usage(in_tokens=0, out_tokens=0, is_estimated=True),
+                cost_nano=0,
+                baseline_nano=None,
+                cap_tokens=None,
+                error=f"{type(error).__name__}: {error}"[:500],
+            )
+        )
+
+    def _record(
+        self,
+        *,
+        model: str,
+        why: str,
+        usage: tokens.Usage,
+        cost_nano: int,
+        baseline_nano: int | None,
+        cap_tokens: int | None,
+        error: str | None,
+    ) -> CallRecord:
+        return CallRecord(
+            run_id=self.handle.run_id,
+            node=self._node,
+            step=self._step,
+            planned=None if self._assignment is None else self._assignment.model,
+            model=model,
+            why=why,
+            own_model=self._own.name,
+            in_tokens=usage.in_tokens,
+            out_tokens=usage.out_tokens,
+            is_estimated=usage.is_estimated,
+            cost_nano=cost_nano,
+            baseline_nano=baseline_nano,
+            started_s=self._started_s,
+            took_s=max(0.0, self._policy.clock() - self._started_s),
+            difficulty=None if self._call is None else self._call.difficulty,
+            cap_tokens=cap_tokens,
+            attempts=tuple(self._attempts),
+            fault=self._fault,
+            error=error,
+        )
+
+
+def _own_spec(policy: Policy, own: BaseChatModel) -> ModelSpec:
+    """The graph's own model as a spec; one that no plan knew has an unknown price and is cloud."""
+    name = pool_name(own)
+    if found := policy.own.get(name):
+        return found
+    for spec in policy.catalog:
+        if spec.name == name:
+            return spec
+    price = Price(in_usd=0.0, out_usd=0.0, source="unknown", is_known=False)
+    return ModelSpec(name=Model(name).name, provider="unknown", local=False, price=price)
+
+
+def _cost_nano(price: Price, usage: tokens.Usage) -> int:
+    return router.nano(usage.in_tokens * price.in_usd + usage.out_tokens * price.out_usd)
+
+
+def _is_control_flow(error: BaseException) -> bool:
+    """LangGraph's interrupts and parent commands are exceptions that are no faults."""
+    return any(kind.__name__ == "GraphBubbleUp" for kind in type(error).__mro__)

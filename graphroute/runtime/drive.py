@@ -1,0 +1,232 @@
+"""Carry out what a `Dispatch` decides: four short loops, for answers and streams, sync and async.
+
+`routing` marks the inside of a routed call, so that a model's own inner calls are left alone. It is
+never held while a stream is suspended: each step of a stream sets and resets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, LLMResult
+
+from graphroute.runtime.dialect import Restore, Written
+from graphroute.runtime.dispatch import Choice, Dispatch
+
+routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
+
+Call = Callable[[BaseChatModel, Written], Any]
+"""Calls a model with the arguments written for it; gives its answer, its stream or an awaitable."""
+
+
+@contextmanager
+def inside() -> Iterator[None]:
+    """Mark what runs here as part of a routed call."""
+    token = routing.set(True)
+    try:
+        yield
+    finally:
+        routing.reset(token)
+
+
+def _chat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
+    if choice.chat is not None:
+        return choice.chat
+    return dispatch.handle.policy.open(choice.spec.name)
+
+
+async def _achat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
+    # Opening may load a model; the event loop must not wait for that.
+    if choice.chat is not None:
+        return choice.chat
+    return await asyncio.to_thread(dispatch.handle.policy.open, choice.spec.name)
+
+
+def drive(dispatch: Dispatch, call: Call) -> Any:
+    """Ask models until one answers; the answer is a message or an `LLMResult`."""
+    while True:
+        choice = dispatch.choose()
+        try:
+            chat = _chat(dispatch, choice)
+            written = dispatch.arguments(choice, chat)
+            with inside():
+                answer = call(chat, written)
+            answer = _restored(answer, written.restore)
+        except BaseException as error:
+            if dispatch.failed(choice, error):
+                continue
+            raise
+        dispatch.succeeded(choice, _message_of(answer))
+        return answer
+
+
+async def adrive(
+    dispatch: Dispatch, call: Callable[[BaseChatModel, Written], Awaitable[Any]]
+) -> Any:
+    """`drive`, awaiting the call."""
+    while True:
+        choice = dispatch.choose()
+        try:
+            chat = await _achat(dispatch, choice)
+            written = dispatch.arguments(choice, chat)
+            with inside():
+                answer = await call(chat, written)
+            answer = _restored(answer, written.restore)
+        except BaseException as error:
+            if dispatch.failed(choice, error):
+                continue
+            raise
+        dispatch.succeeded(choice, _message_of(answer))
+        return answer
+
+
+def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMessageChunk]:
+    """Stream from the first model that starts to; `whole` asks for an answer in one piece.
+
+    After the first chunk no other model can take over: what was said stays said.
+    """
+    while True:
+        choice = dispatch.choose()
+        total: AIMessageChunk | None = None
+        try:
+            chat = _chat(dispatch, choice)
+            written = dispatch.arguments(choice, chat)
+            if written.restore is not None:
+                with inside():
+                    answer = whole(chat, written)
+                total = _as_chunk(written.restore(answer))
+                yield total
+            else:
+                with closing(call(chat, written)) as steps:
+                    while True:
+                        with inside():
+                            chunk = next(steps, None)
+                        if chunk is None:
+                            break
+                        total = chunk if total is None else total + chunk
+                        yield chunk
+        except BaseException as error:
+            if dispatch.failed(choice, error, partial=total):
+                continue
+            raise
+        dispatch.succeeded(choice, total)
+        return
+
+
+async def adrive_stream(
+    dispatch: Dispatch, call: Call, whole: Callable[[BaseChatModel, Written], Awaitable[Any]]
+) -> AsyncIterator[AIMessageChunk]:
+    """`drive_stream`, awaiting each step."""
+    while True:
+        choice = dispatch.choose()
+        total: AIMessageChunk | None = None
+        try:
+            chat = await _achat(dispatch, choice)
+            written = dispatch.arguments(choice, chat)
+            if written.restore is not None:
+                with inside():
+                    answer = await whole(chat, written)
+                total = _as_chunk(written.restore(answer))
+                yield total
+            else:
+                async with aclosing(call(chat, written)) as steps:
+                    while True:
+                        with inside():
+                            chunk = await anext(steps, None)
+                        if chunk is None:
+                            break
+                        total = chunk if total is None else total + chunk
+                        yield chunk
+        except BaseException as error:
+            if dispatch.failed(choice, error, partial=total):
+                continue
+            raise
+        dispatch.succeeded(choice, total)
+        return
+
+
+def drive_events(dispatch: Dispatch, call: Call) -> Any:
+    """A stream object of LangChain's event protocol v3; settled when it has its whole message."""
+    choice = dispatch.choose()
+    try:
+        chat = _chat(dispatch, choice)
+        stream = call(chat, dispatch.arguments(choice, chat))
+    except BaseException as error:
+        dispatch.failed(choice, error)
+        raise
+    return _settled_at_end(stream, dispatch, choice)
+
+
+async def adrive_events(
+    dispatch: Dispatch, call: Callable[[BaseChatModel, Written], Awaitable[Any]]
+) -> Any:
+    """`drive_events`, awaiting the stream object."""
+    choice = dispatch.choose()
+    try:
+        chat = await _achat(dispatch, choice)
+        stream = await call(chat, dispatch.arguments(choice, chat))
+    except BaseException as error:
+        dispatch.failed(choice, error)
+        raise
+    return _settled_at_end(stream, dispatch, choice)
+
+
+def _settled_at_end(stream: Any, dispatch: Dispatch, choice: Choice) -> Any:
+    finish, fail = stream._finish, stream.fail
+
+    def finished(*args: Any, **kwargs: Any) -> Any:
+        result = finish(*args, **kwargs)
+        dispatch.succeeded(choice, stream._output_message)
+        return result
+
+    def failed(error: BaseException, *args: Any, **kwargs: Any) -> Any:
+        dispatch.failed(choice, error)
+        return fail(error, *args, **kwargs)
+
+    stream._finish, stream.fail = finished, failed
+    return stream
+
+
+def _restored(answer: Any, restore: Restore | None) -> Any:
+    if restore is None:
+        return answer
+    if not isinstance(answer, LLMResult):
+        return restore(answer)
+    for generations in answer.generations:
+        for generation in generations:
+            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
+                generation.message = restore(generation.message)
+    return answer
+
+
+def _message_of(answer: Any) -> AIMessage | None:
+    """The answer as one message; those of a list of prompts are added up for their usage."""
+    if not isinstance(answer, LLMResult):
+        return answer  # type: ignore[no-any-return]
+    total: AIMessageChunk | None = None
+    for generations in answer.generations:
+        for generation in generations:
+            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
+                message = generation.message
+                usage = message.usage_metadata
+                part = AIMessageChunk(content=message.text, usage_metadata=usage)
+                total = part if total is None else total + part
+    return total
+
+
+def _as_chunk(message: AIMessage) -> AIMessageChunk:
+    chunk = AIMessageChunk(
+        content=message.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+        usage_metadata=message.usage_metadata,
+        id=message.id,
+    )
+    chunk.tool_calls = message.tool_calls
+    return chunk

@@ -1,0 +1,84 @@
+"""What all runs of one optimized graph share: plan, pool, hints, outages and the call records."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from langchain_core.language_models import BaseChatModel
+
+from graphroute.ir.catalog import Catalog, ModelSpec
+from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.plan import Plan
+from graphroute.ir.record import CallRecord
+from graphroute.runtime.fallback import Outages
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS = 100_000
+"""Records kept in memory per optimized graph; the oldest go first."""
+
+
+class Prompts(Protocol):
+    """The part of a prompt scorer that a call needs."""
+
+    def difficulty(self, prompts: Sequence[str]) -> Sequence[float]:
+        """Difficulty in [0, 1] for each prompt."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Policy:
+    """Shared by reference between an optimized graph and its copies, so that all keep one count.
+
+    own: specs of the graph's own models by pool name, also those the plan may not use
+    open: pool name → chat model; opens a model at the first call that is routed to it
+    keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
+    """
+
+    plan: Plan
+    catalog: Catalog
+    own: Mapping[str, ModelSpec]
+    open: Callable[[str], BaseChatModel]
+    budget: Budget
+    hints: Mapping[str, RouteHints] = field(default_factory=dict)
+    keeps_own: bool = False
+    prompts: Prompts | None = None
+    clock: Callable[[], float] = time.time
+    outages: Outages = field(default_factory=Outages)
+    _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
+    _dearest: dict[tuple[str, str], int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hints_for(self, node: str) -> RouteHints:
+        """The author's facts about a node; a subgraph's facts hold for all nodes inside it."""
+        hints = RouteHints()
+        parts = node.split("/")
+        for end in range(1, len(parts) + 1):
+            if found := self.hints.get("/".join(parts[:end])):
+                hints = hints.merged(found)
+        return hints
+
+    def record(self, record: CallRecord) -> None:
+        """Keep a finished call; also remembers what the node's calls have cost at most."""
+        key = (record.node, record.model)
+        with self._lock:
+            self._records.append(record)
+            self._dearest[key] = max(self._dearest.get(key, 0), record.cost_nano)
+        if record.fault:
+            logger.warning("routing fault at node %r: %s", record.node, record.fault)
+
+    def dearest_nano(self, node: str, model: str) -> int:
+        """The dearest call of `node` on `model` so far, in nano-dollars."""
+        return self._dearest.get((node, model), 0)
+
+    @property
+    def records(self) -> tuple[CallRecord, ...]:
+        """All kept call records, oldest first."""
+        with self._lock:
+            return tuple(self._records)

@@ -1,0 +1,147 @@
+"""The stand-in for a compiled graph: the same object in every way but that its runs are routed.
+
+A copy of the user's graph whose class is swapped to a subclass of the graph's own class with the
+same name. Nodes, writers, channels and builder are shared and untouched. `stream` and `astream`,
+in which every way to run a graph ends, add the run's handle to the config and return LangGraph's
+own generator, never one of ours, so that closing and cancelling stay LangGraph's.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.pregel import Pregel
+
+from graphroute.ir.plan import Plan
+from graphroute.ir.record import CallRecord
+from graphroute.runtime import hook
+from graphroute.runtime.dispatch import RunHandle
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.node_path import segments
+from graphroute.runtime.policy import Policy
+
+if TYPE_CHECKING:
+    from graphroute.report import Report
+
+_ATTRIBUTE = "_graphroute"
+_LOST_ON_COPY = ("_output_mapper", "_state_mapper", "_serde_allowlist")
+"""What LangGraph sets after `__init__` and so loses when `copy()` builds a graph anew."""
+
+
+class Routing:
+    """What `fast.plan`, `fast.report()` and `fast.replan()` need; shared by all copies of a graph.
+
+    report and replan are given by the compiler, which alone knows the modules that do them.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        report: Callable[[Policy], Report],
+        replan: Callable[[], Plan],
+    ) -> None:
+        self.policy, self.report, self.replan = policy, report, replan
+
+
+def wrap(graph: Pregel[Any, Any, Any, Any], routing: Routing) -> Any:
+    """A routed copy of `graph`; wrapping a routed graph again replaces its routing."""
+    hook.install()
+    routed = copy.copy(graph)
+    routed.__class__ = _routed_class(_plain_class(type(graph)))
+    setattr(routed, _ATTRIBUTE, routing)
+    return routed
+
+
+def unwrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
+    """The graph without its routing; the same object where it has none."""
+    if _ATTRIBUTE not in graph.__dict__:
+        return graph
+    plain = copy.copy(graph)
+    del plain.__dict__[_ATTRIBUTE]
+    plain.__class__ = _plain_class(type(graph))
+    return plain
+
+
+def _plain_class(kind: Any) -> Any:
+    return kind.__bases__[-1] if issubclass(kind, _RoutedMixin) else kind
+
+
+_COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
+"""A config that gives one of these starts a lineage of its own and inherits no configurable."""
+
+
+def _routed_config(self: Any, config: Any) -> Any:
+    """`config` with a new run handle, or with the outer optimized graph's: the outer plan wins."""
+    given = dict((config or {}).get("configurable") or {})
+    inherited = (var_child_runnable_config.get() or {}).get("configurable") or {}
+    own = (self.config or {}).get("configurable") or {}
+    if not (given or own or inherited) and self.checkpointer:
+        # LangGraph tells the user here that a thread_id is missing; a key of ours would hide that.
+        return config
+    if (handle := hook.find_handle(config)) is None:
+        is_apart = any(given.get(key) or own.get(key) for key in _COORDINATES)
+        ambient = {} if is_apart else inherited
+        namespace = {**ambient, **own, **given}.get("checkpoint_ns")
+        policy = self.__dict__[_ATTRIBUTE].policy
+        handle = RunHandle(
+            policy=policy,
+            ledger=Ledger(limit_nano=policy.budget.per_run_nano),
+            base_depth=len(segments(str(namespace or ""))),
+        )
+    # LangGraph lays a configurable over inherited ones key by key, so ours need hold no more.
+    return {**(config or {}), "configurable": {**given, hook.KEY: handle}}
+
+
+class _RoutedMixin:
+    """The methods that differ; see the module docstring."""
+
+    @functools.wraps(Pregel.stream)
+    def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        return super().stream(input, _routed_config(self, config), **kwargs)  # type: ignore[misc]
+
+    @functools.wraps(Pregel.astream)
+    def astream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        return super().astream(input, _routed_config(self, config), **kwargs)  # type: ignore[misc]
+
+    @functools.wraps(Pregel.copy)
+    def copy(self, update: Any = None) -> Any:
+        attributes = self.__dict__
+        clone = super().copy(update)  # type: ignore[misc]
+        for name in (_ATTRIBUTE, *_LOST_ON_COPY):
+            if name in attributes:
+                setattr(clone, name, attributes[name])
+        return clone
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs of this graph follow."""
+        routing: Routing = getattr(self, _ATTRIBUTE)
+        return routing.policy.plan
+
+    @property
+    def records(self) -> tuple[CallRecord, ...]:
+        """One record per model call of all runs so far, oldest first."""
+        routing: Routing = getattr(self, _ATTRIBUTE)
+        return routing.policy.records
+
+    def report(self) -> Report:
+        """What the runs so far cost and saved, per node."""
+        routing: Routing = getattr(self, _ATTRIBUTE)
+        return routing.report(routing.policy)
+
+    def replan(self) -> Plan:
+        """Plan anew with the pool as it is now; runs that start later follow the new plan."""
+        routing: Routing = getattr(self, _ATTRIBUTE)
+        return routing.replan()
+
+
+@functools.cache
+def _routed_class(kind: Any) -> Any:
+    """The routed subclass of a graph class, under its name, which LangGraph shows in drawings."""
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, (_RoutedMixin, kind), names | {"__doc__": kind.__doc__})
