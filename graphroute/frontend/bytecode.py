@@ -36,8 +36,8 @@ _NOTHING: Final = frozenset({
     "RESUME", "NOP", "CACHE", "PRECALL", "COPY_FREE_VARS", "MAKE_CELL", "EXTENDED_ARG",
     "GET_AWAITABLE", "YIELD_VALUE", "END_SEND", "GET_ITER", "GET_AITER", "RETURN_GENERATOR",
     "GEN_START", "NOT_TAKEN", "END_FOR", "POP_ITER", "TO_BOOL", "CHECK_EXC_MATCH",
-    "SETUP_ANNOTATIONS", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "ASYNC_GEN_WRAP",
-    "GET_YIELD_FROM_ITER",
+    "SETUP_ANNOTATIONS", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT",
+    "ASYNC_GEN_WRAP", "GET_YIELD_FROM_ITER",
 })
 # fmt: on
 # fmt: off
@@ -228,7 +228,8 @@ class _Reader:
 
     def _call(self, name: str, op: dis.Instruction) -> None:
         if name == "KW_NAMES":
-            self.keywords = op.argval if isinstance(op.argval, tuple) else ()
+            names = self.code.co_consts[op.arg or 0]
+            self.keywords = names if isinstance(names, tuple) else ()
             return
         if name.startswith("CALL_INTRINSIC"):
             self._pop(2 if name.endswith("2") else 1)
@@ -244,8 +245,8 @@ class _Reader:
             self._record(Call(func, args, kwargs))
             return
         if name == "CALL_KW":
-            names = self._pop()
-            self.keywords = names.value if isinstance(names, Const) else ()
+            given = self._pop()
+            self.keywords = given.value if isinstance(given, Const) else ()
         values = [self._pop() for _ in range(op.arg or 0)][::-1]
         split = len(values) - len(self.keywords)
         kwargs = dict(zip(self.keywords, values[split:], strict=False))
@@ -253,8 +254,12 @@ class _Reader:
         self._record(Call(self._callee(), tuple(values[:split]), kwargs))
 
     def _callee(self) -> Symbol:
+        """What is called: of the two slots below the arguments, one may be a filler.
+
+        A comprehension leaves its iterator in the upper one, which is no argument we read.
+        """
         upper, lower = self._pop(), self._pop()
-        return lower if isinstance(upper, Null) else upper
+        return upper if isinstance(lower, Null) else lower
 
     def _record(self, call: Call) -> None:
         func = call.func

@@ -14,6 +14,7 @@ from langgraph.types import Command, Send
 from graphroute.frontend.attributes import MISSING, derives, held
 from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.findings import Notes
+from graphroute.frontend.prompts import has_words
 from graphroute.frontend.recognize import is_model_class
 from graphroute.frontend.schemas import schema_fact, tool_fact
 from graphroute.frontend.symbols import Call, Const, Items, Lambda, Record, Ref, Symbol, Text
@@ -108,7 +109,7 @@ def note_message(call: Call, value: Any, scope_text: Callable[[Symbol], str], no
     """The text of `SystemMessage("…")` and its kind, however short."""
     if derives(value, BaseMessage):
         text = scope_text(_argument(call, 0, "content"))
-        if text.strip():
+        if has_words(text):
             notes.code_texts[text] = None
 
 

@@ -120,7 +120,7 @@ class _Finder:
             case "tool":
                 self._tool(value, depth, executes)
             case "toolnode":
-                self._tool_node(value, depth)
+                self._tool_node(value, depth, executes)
             case "graph":
                 if not any(value is known for known in self.notes.subgraphs):
                     self.notes.subgraphs.append(value)
@@ -221,6 +221,8 @@ class _Finder:
             self.notes.tools.setdefault(fact.name, fact)
         if not executes:
             return
+        self.notes.runs_tools = True
+        self.notes.is_tool_node |= depth == 0
         inner = held(tool)
         name = inner.get("name")
         for part in ("func", "coroutine"):
@@ -229,12 +231,13 @@ class _Finder:
         for part in _TOOL_METHODS:
             self._own_method(tool, part, depth)
 
-    def _tool_node(self, node: Any, depth: int) -> None:
-        self.notes.runs_tools = True
+    def _tool_node(self, node: Any, depth: int, executes: bool) -> None:
+        self.notes.runs_tools |= executes
+        self.notes.is_tool_node |= depth == 0
         inner = held(node)
         tools = inner.get("_tools_by_name")
         for tool in list(tools.values())[:_MAX_ITEMS] if type(tools) is dict else ():
-            self.visit(tool, "tool", depth + 1)
+            self.visit(tool, "tool", depth + 1, executes=executes)
         for part in ("_wrap_tool_call", "_awrap_tool_call"):
             self.visit(inner.get(part), "tool wrapper", depth + 1)
 

@@ -20,6 +20,7 @@ class Findings:
     has_open_goto: a `Command` goes to a place only a run will tell
     sends: names `Send` may go to; has_open_send: some `Send` goes to an unknown one
     returned: all the strings the function can return, None where not all of them are constants
+    runs_tools: tools are run by its code; is_tool_node: running tools is all it does
     subgraphs: compiled graphs it calls; tasks: functional-API tasks it calls, by name
     opaque_calls: calls of models that cannot be seen, in words
     """
@@ -42,6 +43,7 @@ class Findings:
     tasks: tuple[Any, ...] = ()
     takes_images: bool = False
     runs_tools: bool = False
+    is_tool_node: bool = False
     calls_unseen: tuple[str, ...] = ()
     calls_unknown: bool = False
     sight: Sight = "full"
@@ -72,6 +74,7 @@ class Notes:
     tasks: list[Any] = field(default_factory=list)
     takes_images: bool = False
     runs_tools: bool = False
+    is_tool_node: bool = False
     calls_unseen: dict[str, None] = field(default_factory=dict)
     unknown_calls: dict[str, None] = field(default_factory=dict)
     partial: dict[str, None] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class Notes:
             tasks=tuple(self.tasks),
             takes_images=self.takes_images,
             runs_tools=self.runs_tools,
+            is_tool_node=self.is_tool_node,
             calls_unseen=tuple(self.calls_unseen),
             calls_unknown=bool(self.unknown_calls),
             sight=sight,

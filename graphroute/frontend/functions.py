@@ -10,7 +10,7 @@ from graphroute.frontend import calls
 from graphroute.frontend.attributes import MISSING, derives, held, module_of, on_class
 from graphroute.frontend.bytecode import CodeFacts, read_code
 from graphroute.frontend.findings import Notes
-from graphroute.frontend.prompts import is_prompt
+from graphroute.frontend.prompts import has_words, is_prompt
 from graphroute.frontend.recognize import (
     SDK_ROOTS,
     is_goal,
@@ -81,7 +81,8 @@ class FunctionReader:
         for ref in self.facts.refs:
             if not ref.is_extended and id(ref) not in self.settled:
                 self._ref(ref)
-        self._texts()
+        if not self.is_prebuilt:  # a library's own texts are error messages
+            self._texts()
         self.notes.strings |= self.facts.strings
 
     def returns(self) -> None:
@@ -136,7 +137,8 @@ class FunctionReader:
         if calls.note_destination(call, name, value, self.look, self.notes):
             return
         if found is None or not found.rest:
-            calls.note_message(call, value, self._text, self.notes)
+            if not self.is_prebuilt:
+                calls.note_message(call, value, self._text, self.notes)
             if calls.note_model(call, name, value, self.look, self.notes):
                 return
         if value is not MISSING and not derives(value, object):
@@ -200,12 +202,12 @@ class FunctionReader:
         if value is MISSING:
             return
         kind = kind_of(value)
-        if ref.root in _SCHEMA_NAMES and not ref.chain:
+        if ref.root in _SCHEMA_NAMES and not ref.chain and self.depth == 0:
             fact = schema_fact(value)
             self.notes.output_schema = self.notes.output_schema or fact
         elif kind == "plain":
             # A global text is a prompt; one put into a longer text is part of that one.
-            if type(value) is str and is_prompt(value):
+            if type(value) is str and is_prompt(value) and not self.is_prebuilt:
                 self.notes.code_texts[value] = None
         elif kind in ("function", "method") and found.rest:
             return
@@ -223,7 +225,7 @@ class FunctionReader:
                 continue
             if isinstance(symbol, Text):
                 text = self._text(symbol)
-                if is_prompt(text):
+                if is_prompt(text) and has_words(text):
                     self.notes.code_texts[text] = None
             else:
                 for text in calls.texts_of_constant(symbol.value, is_prompt):

@@ -172,6 +172,8 @@ class _Walker:
         models = _merged(seen.models, *(route.models for route in routes))
         reads = seen.reads
         everything = (seen, *routes)
+        # A route that merely looks at a schema asks no model for it.
+        asking = (seen, *(route for route in routes if route.models))
         graphs = [g for part in everything for g in part.subgraphs if not self._is_open(g)]
         self.nodes.append(
             Node(
@@ -184,7 +186,7 @@ class _Walker:
                 models=models,
                 prompts=tuple(dict.fromkeys(t for part in everything for t in part.prompts)),
                 tools=seen.tools,
-                output_schema=next((p.output_schema for p in everything if p.output_schema), None),
+                output_schema=next((p.output_schema for p in asking if p.output_schema), None),
                 reads=channels if reads is None else tuple(k for k in channels if k in reads),
                 writes=tuple(k for k in seen.writes if k in channels or not channels),
                 deferred=deferred,
@@ -224,7 +226,7 @@ class _Walker:
 def _kind(seen: Findings, routes: list[Findings], *, has_inside: bool) -> NodeKind:
     if has_inside:
         return "subgraph"
-    if seen.runs_tools:
+    if seen.is_tool_node:
         return "tool"
     if seen.models:
         return "llm"
@@ -232,6 +234,8 @@ def _kind(seen: Findings, routes: list[Findings], *, has_inside: bool) -> NodeKi
         return "unknown"
     if any(route.models for route in routes):
         return "router"
+    if seen.runs_tools:
+        return "tool"
     return "unknown" if any(r.calls_unseen or r.calls_unknown for r in routes) else "code"
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from langchain_core.messages import BaseMessage
@@ -24,6 +25,7 @@ PROMPT_TYPES: Final[tuple[type, ...]] = (BasePromptTemplate, BaseMessagePromptTe
 _IMAGE_TYPES: Final = frozenset({"image", "image_url", "input_image"})
 _MAX_PARTS: Final = 256
 _MIN_WORDS: Final = 4
+_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
 
 
 def prompt_texts(source: object) -> tuple[tuple[str, ...], bool]:
@@ -63,6 +65,15 @@ def is_prompt(text: str) -> bool:
     (True, False)
     """
     return len(text.split()) >= _MIN_WORDS
+
+
+def has_words(text: str) -> bool:
+    """Whether a text says more than its placeholders.
+
+    >>> has_words("Translate: {text}"), has_words("{text} {n}")
+    (True, False)
+    """
+    return any(part.isalpha() for part in _PLACEHOLDER.sub("", text))
 
 
 def _parts(value: object) -> list[Any]:

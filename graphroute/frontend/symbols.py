@@ -125,4 +125,6 @@ def placeholder(symbol: Symbol) -> str:
             if isinstance(arg, Const) and isinstance(arg.value, str) and arg.value.isidentifier():
                 return f"{{{arg.value}}}"
         return f"{{{last_name(symbol.func) or 'value'}}}"
+    if isinstance(symbol, Member) and symbol.name == "[]":
+        return placeholder(symbol.base) if isinstance(symbol.base, Ref) else "{item}"
     return f"{{{last_name(symbol) or 'value'}}}"
