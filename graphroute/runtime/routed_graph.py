@@ -67,8 +67,11 @@ def unwrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
     return plain
 
 
+_plain_classes: dict[Any, Any] = {}
+
+
 def _plain_class(kind: Any) -> Any:
-    return kind.__bases__[-1] if issubclass(kind, _RoutedMixin) else kind
+    return _plain_classes.get(kind, kind)
 
 
 _COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
@@ -97,51 +100,52 @@ def _routed_config(self: Any, config: Any) -> Any:
     return {**(config or {}), "configurable": {**given, hook.KEY: handle}}
 
 
-class _RoutedMixin:
-    """The methods that differ; see the module docstring."""
-
-    @functools.wraps(Pregel.stream)
-    def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-        return super().stream(input, _routed_config(self, config), **kwargs)  # type: ignore[misc]
-
-    @functools.wraps(Pregel.astream)
-    def astream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-        return super().astream(input, _routed_config(self, config), **kwargs)  # type: ignore[misc]
-
-    @functools.wraps(Pregel.copy)
-    def copy(self, update: Any = None) -> Any:
-        attributes = self.__dict__
-        clone = super().copy(update)  # type: ignore[misc]
-        for name in (_ATTRIBUTE, *_LOST_ON_COPY):
-            if name in attributes:
-                setattr(clone, name, attributes[name])
-        return clone
-
-    @property
-    def plan(self) -> Plan:
-        """The plan that runs of this graph follow."""
-        routing: Routing = getattr(self, _ATTRIBUTE)
-        return routing.policy.plan
-
-    @property
-    def records(self) -> tuple[CallRecord, ...]:
-        """One record per model call of all runs so far, oldest first."""
-        routing: Routing = getattr(self, _ATTRIBUTE)
-        return routing.policy.records
-
-    def report(self) -> Report:
-        """What the runs so far cost and saved, per node."""
-        routing: Routing = getattr(self, _ATTRIBUTE)
-        return routing.report(routing.policy)
-
-    def replan(self) -> Plan:
-        """Plan anew with the pool as it is now; runs that start later follow the new plan."""
-        routing: Routing = getattr(self, _ATTRIBUTE)
-        return routing.replan()
-
-
 @functools.cache
 def _routed_class(kind: Any) -> Any:
-    """The routed subclass of a graph class, under its name, which LangGraph shows in drawings."""
-    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    return type(kind.__name__, (_RoutedMixin, kind), names | {"__doc__": kind.__doc__})
+    """The routed subclass of a graph class, under its name, which LangGraph shows in drawings.
+
+    Made anew for each class, not mixed in: the class of an object can only be swapped for one
+    that adds nothing to its memory layout.
+    """
+
+    class Routed(kind):  # type: ignore[misc]
+        @functools.wraps(kind.stream)
+        def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+            return super().stream(input, _routed_config(self, config), **kwargs)
+
+        @functools.wraps(kind.astream)
+        def astream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+            return super().astream(input, _routed_config(self, config), **kwargs)
+
+        @functools.wraps(kind.copy)
+        def copy(self, update: Any = None) -> Any:
+            clone = super().copy(update)
+            for name in (_ATTRIBUTE, *_LOST_ON_COPY):
+                if name in self.__dict__:
+                    setattr(clone, name, self.__dict__[name])
+            return clone
+
+        @property
+        def plan(self) -> Plan:
+            """The plan that runs of this graph follow."""
+            return self.__dict__[_ATTRIBUTE].policy.plan  # type: ignore[no-any-return]
+
+        @property
+        def records(self) -> tuple[CallRecord, ...]:
+            """One record per model call of all runs so far, oldest first."""
+            return self.__dict__[_ATTRIBUTE].policy.records  # type: ignore[no-any-return]
+
+        def report(self) -> Report:
+            """What the runs so far cost and saved, per node."""
+            routing: Routing = self.__dict__[_ATTRIBUTE]
+            return routing.report(routing.policy)
+
+        def replan(self) -> Plan:
+            """Plan anew with the pool as it is now; later runs follow the new plan."""
+            routing: Routing = self.__dict__[_ATTRIBUTE]
+            return routing.replan()
+
+    Routed.__name__, Routed.__qualname__ = kind.__name__, kind.__qualname__
+    Routed.__module__, Routed.__doc__ = kind.__module__, kind.__doc__
+    _plain_classes[Routed] = kind
+    return Routed
