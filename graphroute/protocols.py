@@ -49,10 +49,16 @@ class Health:
 class Provider(Protocol):
     """Turns pool members into models that can be called."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+        ...
 
     def offer(self, model: Model) -> Offer:
-        """Resolve a pool member; `UnknownModel`, `UnknownPrice` or `ProviderUnavailable`."""
+        """Resolve a pool member; `UnknownModel` or `ProviderUnavailable`.
+
+        An unknown price is no error here: `price.is_known` is False, and the pool decides.
+        """
         ...
 
     def discover(self) -> tuple[Model, ...]:
