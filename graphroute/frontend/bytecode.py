@@ -56,6 +56,9 @@ _FLAGGED_METHODS: Final = sys.version_info >= (3, 12)
 """From 3.12 on, LOAD_ATTR carries a flag where LOAD_METHOD stood."""
 
 _DICT_METHODS: Final = frozenset({"get", "pop", "setdefault"})
+_ITERATOR: Final = ".0"
+"""The hidden parameter of a comprehension that is compiled to a function."""
+
 _MAX_NESTED: Final = 6
 _MAX_INSTRUCTIONS: Final = 20_000
 
@@ -108,7 +111,8 @@ class _Reader:
         self.variables: dict[str, Symbol] = dict(outer)
         # What the enclosing function keeps under an equal name is another variable.
         for name in code.co_varnames:
-            self.variables.pop(name, None)
+            if name != _ITERATOR:
+                self.variables.pop(name, None)
         self.inner_params = self.own_names if depth else set()
         self.stack: list[Symbol] = []
         self.keywords: tuple[str, ...] = ()
@@ -176,7 +180,8 @@ class _Reader:
     def _load(self, name: str, op: dis.Instruction) -> None:
         arg = op.argval
         if name in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_IMMORTAL_CONST"):
-            self._push(Lambda(arg) if isinstance(arg, CodeType) else self._constant(arg))
+            is_code = isinstance(arg, CodeType)
+            self._push(Lambda(arg, Member(Symbol(), "[]")) if is_code else self._constant(arg))
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
             value = self._attribute(self._pop(), str(arg))
             is_method = name == "LOAD_METHOD" or (_FLAGGED_METHODS and bool((op.arg or 0) & 1))
@@ -259,6 +264,8 @@ class _Reader:
         A comprehension leaves its iterator in the upper one, which is no argument we read.
         """
         upper, lower = self._pop(), self._pop()
+        if isinstance(lower, Lambda) and not isinstance(upper, Null):
+            lower.source.base = upper
         return upper if isinstance(lower, Null) else lower
 
     def _record(self, call: Call) -> None:
@@ -329,6 +336,7 @@ class _Reader:
         if isinstance(made, Lambda) and self.depth < _MAX_NESTED:
             shared = {*self.code.co_cellvars, *self.code.co_freevars}
             outer = {k: v for k, v in self.variables.items() if k in shared}
+            outer[_ITERATOR] = made.source
             _Reader(made.code, self.facts, depth=self.depth + 1, outer=outer).read()
 
     def _combine(self, name: str, op: dis.Instruction) -> None:

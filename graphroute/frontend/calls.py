@@ -72,7 +72,9 @@ def note_model(call: Call, name: str, value: Any, look: Lookup, notes: Notes) ->
             name=full,
             via=f"made in the node by {name}()",
             temperature=_number(call.kwargs.get("temperature")),
-            max_output_tokens=_whole(call.kwargs.get("max_tokens")),
+            max_output_tokens=_whole(
+                call.kwargs.get("max_tokens", call.kwargs.get("max_completion_tokens"))
+            ),
         )
     )
     notes.partial[f"{full} is made inside the node"] = None

@@ -16,21 +16,21 @@ run. Bounded in depth and in the number of objects, so cycles end.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import FunctionType
 from typing import Any, Final
 
 from langchain_core.runnables import RunnableLambda, RunnableSequence
 from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 
-from graphroute.frontend.attributes import MISSING, held, is_a, module_of, on_class
+from graphroute.frontend.attributes import held, is_a, module_of, on_class
 from graphroute.frontend.calls import queued_operations, settings_of
 from graphroute.frontend.findings import Findings, Notes
 from graphroute.frontend.functions import FunctionReader, wrapped_of
 from graphroute.frontend.prompts import input_variables, prompt_texts
 from graphroute.frontend.recognize import SDK_ROOTS, is_library, kind_of
 from graphroute.frontend.schemas import schema_fact, schema_of_binding, tool_fact, tool_facts
+from graphroute.frontend.scope import callable_parts
 from graphroute.ir.graph import ModelUse
 from graphroute.ir.naming import pool_name
 
@@ -64,6 +64,7 @@ class _Finder:
         self.channels = channels
         # The objects are kept, so that an id stays its own for the time of the walk.
         self.seen: dict[tuple[int, ...], object] = {}
+        self.read_once: set[tuple[int, int]] = set()
         self.settings: list[dict[str, Any]] = []
 
     def root(self, runnable: object) -> None:
@@ -80,7 +81,7 @@ class _Finder:
             return
         reads: list[set[str] | None] = []
         for value in functions:
-            function, owner, bound = _callable_parts(value)
+            function, owner, bound = callable_parts(value)
             if function is None:
                 if kind_of(value) in ("builtin", "other", "class"):
                     self.notes.opaque = f"no Python code to read in {type(value).__name__}"
@@ -137,11 +138,16 @@ class _Finder:
                     if kind_of(item) not in ("plain", "other", "class"):
                         self.visit(item, via, depth + 1, executes=executes)
             case "function" | "method" | "partial":
-                function, owner, bound = _callable_parts(value)
-                if function is not None:
+                function, owner, bound = callable_parts(value)
+                # One that was called with known arguments says nothing more when only named.
+                if function is not None and (id(function), id(owner)) not in self.read_once:
                     self.function(function, depth, owner=owner, bound=bound)
             case "other":
-                self._other(value, depth)
+                function, owner, bound = callable_parts(value)
+                if function is not None and owner is not value:
+                    self.function(function, depth, owner=owner, bound=bound)
+                else:
+                    self._other(value, depth)
             case _:
                 return
 
@@ -173,6 +179,7 @@ class _Finder:
             self.notes.partial["the code leads further than is followed"] = None
             return reader
         self.seen[(*key, *cells)] = (function, owner, bound)
+        self.read_once.add((id(function), id(owner)))
         reader.read()
         if (inner := wrapped_of(function)) is not None:
             self.visit(inner, "decorated function", depth + 1)
@@ -295,31 +302,3 @@ class _Finder:
         names = set(input_variables(first))
         if names and kind_of(first) == "prompt" and names <= set(self.channels):
             self.notes.reads = names
-
-
-def _callable_parts(value: Any) -> tuple[FunctionType | None, Any, dict[str, Any]]:
-    """The Python function in a callable, the object it is bound to, and fixed arguments."""
-    bound: dict[str, Any] = {}
-    args: tuple[Any, ...] = ()
-    for _ in range(16):
-        if is_a(value, functools.partial):
-            args = (*functools.partial.__dict__["args"].__get__(value), *args)
-            bound = {**functools.partial.__dict__["keywords"].__get__(value), **bound}
-            value = functools.partial.__dict__["func"].__get__(value)
-        elif (inner := held(value).get("__wrapped__")) is not None and (
-            type(value) not in (FunctionType, MethodType)
-        ):
-            value = inner  # functools.lru_cache and the like
-        else:
-            break
-    owner: Any = MISSING
-    if type(value) is MethodType:
-        owner, value = value.__self__, value.__func__
-    elif type(value) not in (FunctionType, BuiltinFunctionType) and not is_a(value, type):
-        method = on_class(type(value), "__call__")
-        owner, value = value, method
-    if type(value) is not FunctionType:
-        return None, MISSING, {}
-    names = value.__code__.co_varnames[: value.__code__.co_argcount]
-    names = names[1:] if owner is not MISSING else names
-    return value, owner, {**dict(zip(names, args, strict=False)), **bound}

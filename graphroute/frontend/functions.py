@@ -7,7 +7,7 @@ from types import FunctionType, MethodType
 from typing import Any, Final, Protocol
 
 from graphroute.frontend import calls
-from graphroute.frontend.attributes import MISSING, derives, held, module_of, on_class
+from graphroute.frontend.attributes import MISSING, derives, held, module_of
 from graphroute.frontend.bytecode import CodeFacts, read_code
 from graphroute.frontend.findings import Notes
 from graphroute.frontend.prompts import has_words, is_prompt
@@ -19,7 +19,7 @@ from graphroute.frontend.recognize import (
     starts_threads,
 )
 from graphroute.frontend.schemas import schema_fact
-from graphroute.frontend.scope import Resolved, Scope, resolve, scope_of
+from graphroute.frontend.scope import Resolved, Scope, callable_parts, resolve, scope_of
 from graphroute.frontend.symbols import (
     Call,
     Const,
@@ -136,7 +136,7 @@ class FunctionReader:
             return
         if calls.note_destination(call, name, value, self.look, self.notes):
             return
-        if found is None or not found.rest:
+        if found is None or not found.rest or found.value is MISSING:
             if not self.is_prebuilt:
                 calls.note_message(call, value, self._text, self.notes)
             if calls.note_model(call, name, value, self.look, self.notes):
@@ -147,21 +147,17 @@ class FunctionReader:
             self.notes.unknown_calls[f"calls .{name}() on an object only a run will tell"] = None
 
     def _follow(self, value: Any, call: Call) -> None:
-        kind = kind_of(value)
-        owner: Any = MISSING
-        if kind == "method":
-            owner, value = value.__self__, value.__func__
-        elif kind == "other":
-            method = on_class(type(value), "__call__")
-            owner, value = value, method
-        if type(value) is not FunctionType:
+        if kind_of(value) not in ("function", "method", "partial", "other"):
             return
-        names = scope_of(value, owner).parameters[1 if owner is not MISSING else 0 :]
-        given = dict(zip(names, call.args, strict=False)) | call.kwargs
-        bound = {
-            k: v for k, s in given.items() if (v := self.look(s)) is not MISSING and v is not None
-        }
-        self.visitor.function(value, self.depth + 1, owner=owner, bound=bound)
+        function, owner, fixed = callable_parts(value)
+        if function is None:
+            return
+        names = scope_of(function, owner).parameters[1 if owner is not MISSING else 0 :]
+        free = [name for name in names if name not in fixed]
+        given = dict(zip(free, call.args, strict=False)) | call.kwargs
+        known = {name: self.look(symbol) for name, symbol in given.items()}
+        known = {k: v for k, v in known.items() if v is not MISSING and v is not None}
+        self.visitor.function(function, self.depth + 1, owner=owner, bound={**fixed, **known})
 
     def _is_unseen(self, symbol: Symbol, value: Any, name: str) -> bool:
         if is_sdk_client_class(value) or kind_of(value) == "sdk":
@@ -209,7 +205,7 @@ class FunctionReader:
             # A global text is a prompt; one put into a longer text is part of that one.
             if type(value) is str and is_prompt(value) and not self.is_prebuilt:
                 self.notes.code_texts[value] = None
-        elif kind in ("function", "method") and found.rest:
+        elif kind in ("function", "method") and found.rest and not found.is_getter:
             return
         elif kind not in ("class", "builtin", "other", "thread"):
             self.visitor.visit(value, found.via, self.depth + 1, executes=not self.is_prebuilt)

@@ -11,7 +11,7 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from graphroute.frontend.attributes import MISSING, held, is_a, member, on_class
@@ -59,12 +59,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A resolved name: its value, the object it was found on, the attributes left over."""
+    """A resolved name: its value, the object it was found on, the attributes left over.
+
+    is_getter: the value is a property's function, whose result the rest is asked of
+    """
 
     value: Any
     owner: Any
     rest: tuple[str, ...]
     via: str
+    is_getter: bool = False
 
 
 def scope_of(function: FunctionType, owner: object = MISSING) -> Scope:
@@ -99,7 +103,7 @@ def resolve(scope: Scope, ref: Ref, is_goal: Callable[[Any], bool]) -> Resolved:
         if name not in held(value) or is_a(value, type):
             found, is_final = _bind(found, value)
             if is_final:
-                return Resolved(found, value, ref.chain[step + 1 :], via)
+                return Resolved(found, value, ref.chain[step + 1 :], via, is_getter=True)
         owner, value = value, found
     return Resolved(value, owner, (), via)
 
@@ -127,3 +131,31 @@ def _bind(found: Any, owner: Any) -> tuple[Any, bool]:
         wrapped = held(found).get("__wrapped__")
         return (MethodType(wrapped, owner) if type(wrapped) is FunctionType else found), True
     return found, False
+
+
+def callable_parts(value: Any) -> tuple[FunctionType | None, Any, dict[str, Any]]:
+    """The Python function in a callable, the object it is bound to, and fixed arguments."""
+    bound: dict[str, Any] = {}
+    args: tuple[Any, ...] = ()
+    for _ in range(16):
+        if is_a(value, functools.partial):
+            args = (*functools.partial.__dict__["args"].__get__(value), *args)
+            bound = {**functools.partial.__dict__["keywords"].__get__(value), **bound}
+            value = functools.partial.__dict__["func"].__get__(value)
+        elif (inner := held(value).get("__wrapped__")) is not None and (
+            type(value) not in (FunctionType, MethodType)
+        ):
+            value = inner  # functools.lru_cache and the like
+        else:
+            break
+    owner: Any = MISSING
+    if type(value) is MethodType:
+        owner, value = value.__self__, value.__func__
+    elif type(value) not in (FunctionType, BuiltinFunctionType) and not is_a(value, type):
+        method = on_class(type(value), "__call__")
+        owner, value = value, method
+    if type(value) is not FunctionType:
+        return None, MISSING, {}
+    names = value.__code__.co_varnames[: value.__code__.co_argcount]
+    names = names[1:] if owner is not MISSING else names
+    return value, owner, {**dict(zip(names, args, strict=False)), **bound}

@@ -81,9 +81,10 @@ class Record(Symbol):
 
 @dataclass(slots=True, eq=False)
 class Lambda(Symbol):
-    """A function made here: its code, not run."""
+    """A function made here: its code, not run. `source`: what a comprehension goes through."""
 
     code: CodeType
+    source: Member
 
 
 @dataclass(slots=True, eq=False)
