@@ -1,1 +1,88 @@
-"""placeholder"""
+"""graphroute plans which model serves each step of a LangGraph graph, and runs it by that plan.
+
+```python
+from graphroute import optimize
+
+fast = optimize(graph, models=["ollama:llama3.2", "openai:gpt-5-mini"], budget=0.02)
+fast.invoke(inputs)
+print(fast.plan.explain())
+```
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from graphroute.errors import (
+    BudgetExceeded,
+    GraphrouteError,
+    InfeasibleBudget,
+    InvalidValue,
+    NoModelFound,
+    PlanError,
+    PlanMismatch,
+    PoolError,
+    PrivacyViolation,
+    ProviderUnavailable,
+    TargetError,
+    UnknownModel,
+    UnknownNode,
+    UnknownPrice,
+)
+from graphroute.ir.catalog import Model
+from graphroute.ir.hints import Budget, RouteHints
+
+if TYPE_CHECKING:
+    from graphroute.compiler import optimize, plan
+    from graphroute.frontend.hints import route
+    from graphroute.ir.plan import Plan
+    from graphroute.report import Report
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Plan": "graphroute.ir.plan",
+    "Report": "graphroute.report",
+    "optimize": "graphroute.compiler",
+    "plan": "graphroute.compiler",
+    "route": "graphroute.frontend.hints",
+}
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "GraphrouteError",
+    "InfeasibleBudget",
+    "InvalidValue",
+    "Model",
+    "NoModelFound",
+    "Plan",
+    "PlanError",
+    "PlanMismatch",
+    "PoolError",
+    "PrivacyViolation",
+    "ProviderUnavailable",
+    "Report",
+    "RouteHints",
+    "TargetError",
+    "UnknownModel",
+    "UnknownNode",
+    "UnknownPrice",
+    "optimize",
+    "plan",
+    "route",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded at first use: a module that only states hints need not load the planner.
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

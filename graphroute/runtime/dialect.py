@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -35,7 +36,12 @@ class Written:
 
 def family(chat: BaseChatModel) -> str:
     """Which provider's words a chat model takes: `openai`, `anthropic`, `ollama` or `other`."""
-    for kind in type(chat).__mro__:
+    return _family(type(chat))
+
+
+@cache
+def _family(chat_type: type[BaseChatModel]) -> str:
+    for kind in chat_type.__mro__:
         match kind.__module__.partition(".")[0], kind.__name__:
             case "langchain_openai", _:
                 return "openai"

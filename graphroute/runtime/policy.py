@@ -53,15 +53,19 @@ class Policy:
     outages: Outages = field(default_factory=Outages)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _dearest: dict[tuple[str, str], int] = field(default_factory=dict)
+    _hints_of: dict[str, RouteHints] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hints_for(self, node: str) -> RouteHints:
         """The author's facts about a node; a subgraph's facts hold for all nodes inside it."""
+        if (known := self._hints_of.get(node)) is not None:
+            return known
         hints = RouteHints()
         parts = node.split("/")
         for end in range(1, len(parts) + 1):
             if found := self.hints.get("/".join(parts[:end])):
                 hints = hints.merged(found)
+        self._hints_of[node] = hints
         return hints
 
     def record(self, record: CallRecord) -> None:

@@ -1,0 +1,271 @@
+"""Assembly: the only place where names become objects and the parts become one optimized graph.
+
+```
+graph ─ walk ─► Graph ─┬─ passes, scorer ─► Profile ─► Problem ─ solver ─► Plan ─┐
+models ─ pool ─► Catalog ┘                                                        ├─► routed graph
+               └─ open(name) ─────────────────────────────────────────────────────┘
+```
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from graphroute import registry
+from graphroute.errors import InfeasibleBudget, InvalidValue
+from graphroute.frontend.langgraph import Walked, walk
+from graphroute.ir.catalog import Model
+from graphroute.ir.graph import Graph
+from graphroute.ir.hints import Budget, Objective, RouteHints
+from graphroute.ir.plan import Plan
+from graphroute.pool import Pool, build_pool
+from graphroute.protocols import PromptScorer, StepScorer
+from graphroute.report import Report
+from graphroute.runtime.policy import Policy
+from graphroute.runtime.routed_graph import Routing, unwrap, wrap
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+logger = logging.getLogger(__name__)
+
+Models = Literal["auto"] | Sequence["str | BaseChatModel | Model"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """Everything `optimize()` was asked for, so that it can be planned again."""
+
+    graph: Any
+    models: Models
+    budget: Budget
+    objective: Objective
+    deadline_s: float | None
+    nodes: Mapping[str, RouteHints]
+    scorer: str | PromptScorer
+    seed: int
+
+    def walked(self) -> Walked:
+        """The graph as data, with the hints of `@route` and `nodes=`."""
+        return walk(self.graph, hints=self.nodes)
+
+    def pool(self, walked: Walked) -> Pool:
+        """The models a plan may choose from."""
+        return build_pool(self.models, walked.chats, budgeted=self.budget.per_run_usd is not None)
+
+    def plan(self, walked: Walked, pool: Pool) -> Plan:
+        """Plan over the pool; a pool of the graph's own models leaves every node its own."""
+        graph = _with_own_models_only(walked.graph) if self.models is None else walked.graph
+        step_scorer = registry.build("scorers", "structural")
+        if not isinstance(step_scorer, StepScorer):  # pragma: no cover - contract-tested
+            raise TypeError("scorer 'structural' scores no steps")
+        return make_plan(
+            replace(graph, warnings=(*graph.warnings, *pool.warnings)),
+            pool.catalog,
+            budget=self.budget,
+            objective=self.objective,
+            deadline_s=self.deadline_s,
+            seed=self.seed,
+            step_scorer=step_scorer,
+        )
+
+    def prompts(self) -> PromptScorer:
+        """The scorer that looks at each call's prompt."""
+        if not isinstance(self.scorer, str):
+            return self.scorer
+        name = "lexical" if self.scorer == "auto" else self.scorer
+        scorer = registry.build("scorers", name)
+        if not isinstance(scorer, PromptScorer):
+            raise InvalidValue(
+                f"scorer {name!r} does not score prompts",
+                value=name,
+                next_step="use 'lexical', or pass an object with difficulty(prompts)",
+            )
+        return scorer
+
+
+def compilation(
+    graph: Any,
+    *,
+    models: Models = None,
+    budget: float | Budget | None = None,
+    objective: Objective = "quality",
+    deadline_s: float | None = None,
+    nodes: Mapping[str, RouteHints] | None = None,
+    scorer: str | PromptScorer = "auto",
+    seed: int = 0,
+) -> Compilation:
+    """Check the arguments of `optimize()` and keep them."""
+    limits = budget if isinstance(budget, Budget) else Budget(per_run_usd=budget)
+    if objective not in ("quality", "cost", "latency"):
+        raise InvalidValue(
+            f"objective={objective!r}",
+            value=objective,
+            next_step="use 'quality', 'cost' or 'latency'",
+        )
+    if isinstance(models, str) and models != "auto":
+        raise InvalidValue(
+            f"models={models!r} is one name", value=models, next_step=f"write models=[{models!r}]"
+        )
+    for name, hints in (nodes or {}).items():
+        if not isinstance(hints, RouteHints):
+            raise InvalidValue(
+                f"nodes[{name!r}] is {type(hints).__name__}",
+                node=name,
+                next_step="use RouteHints(…)",
+            )
+    return Compilation(
+        graph=unwrap(graph) if hasattr(graph, "__dict__") else graph,
+        models=models,
+        budget=limits,
+        objective=objective,
+        deadline_s=deadline_s,
+        nodes=dict(nodes or {}),
+        scorer=scorer,
+        seed=seed,
+    )
+
+
+def plan(
+    graph: Any,
+    *,
+    models: Models = None,
+    budget: float | Budget | None = None,
+    objective: Objective = "quality",
+    deadline_s: float | None = None,
+    nodes: Mapping[str, RouteHints] | None = None,
+    scorer: str | PromptScorer = "auto",
+    seed: int = 0,
+) -> Plan:
+    """The plan `optimize()` would run by; opens no model and runs nothing.
+
+    The arguments are those of `optimize()`. Where no assignment keeps every limit the plan says so
+    (`plan.feasible` False, `plan.infeasible` with the smallest budget that works).
+    """
+    job = compilation(
+        graph,
+        models=models,
+        budget=budget,
+        objective=objective,
+        deadline_s=deadline_s,
+        nodes=nodes,
+        scorer=scorer,
+        seed=seed,
+    )
+    walked = job.walked()
+    return job.plan(walked, job.pool(walked))
+
+
+def optimize(
+    graph: Any,
+    *,
+    models: Models = None,
+    budget: float | Budget | None = None,
+    objective: Objective = "quality",
+    deadline_s: float | None = None,
+    nodes: Mapping[str, RouteHints] | None = None,
+    scorer: str | PromptScorer = "auto",
+    seed: int = 0,
+) -> Any:
+    """A stand-in for a compiled LangGraph graph whose model calls follow a plan.
+
+    graph: a compiled graph (or what `@entrypoint` makes); it is not changed
+    models: None: only the models the graph already uses, so nothing changes but the records;
+        `"auto"`: those and every model an Ollama server on this machine has; or a list of names
+        (`"provider:model"`), LangChain chat models and `Model` values
+    budget: US dollars per run, or a `Budget`; None for no limit
+    objective: `"quality"` (best within the budget), `"cost"` (cheapest that keeps each node's
+        `min_quality`) or `"latency"`
+    deadline_s: seconds the critical path may take
+    nodes: facts about nodes by name (`"parent/child"` in subgraphs), as `@route` gives them
+    scorer: name of a prompt scorer, or one; `"auto"` is the lexical one
+    seed: for whatever is drawn at random; the same input and seed give the same plan
+
+    Returns an object of the graph's own class with `plan`, `records`, `report()` and `replan()`.
+    Raises `InfeasibleBudget`, `UnknownNode`, `UnknownModel`, `UnknownPrice`, `InvalidValue`.
+
+    >>> from langgraph.graph import START, StateGraph
+    >>> from graphroute import Model, optimize
+    >>> from graphroute.providers.scripted import ScriptedChat
+    >>> strong, weak = ScriptedChat(name="strong"), ScriptedChat(name="weak", replies=["cheap"])
+    >>> builder = StateGraph(dict)
+    >>> _ = builder.add_node("draft", lambda state: {"text": strong.invoke(state["text"]).text})
+    >>> _ = builder.add_edge(START, "draft")
+    >>> graph = builder.compile()
+    >>> fast = optimize(graph, models=[Model("scripted:weak", weak, local=True)])
+    >>> fast.invoke({"text": "hello"})["text"], graph.invoke({"text": "hello"})["text"]
+    ('cheap', 'ok')
+    """
+    job = compilation(
+        graph,
+        models=models,
+        budget=budget,
+        objective=objective,
+        deadline_s=deadline_s,
+        nodes=nodes,
+        scorer=scorer,
+        seed=seed,
+    )
+    walked = job.walked()
+    pool = job.pool(walked)
+    made = _feasible(job.plan(walked, pool))
+    for warning in made.graph.warnings:
+        logger.warning("%s", warning)
+    policy = Policy(
+        plan=made,
+        catalog=pool.catalog,
+        own=pool.own,
+        open=pool.open,
+        budget=job.budget,
+        hints=_stated(walked.graph),
+        keeps_own=job.models is None,
+        prompts=job.prompts(),
+    )
+
+    def replan() -> Plan:
+        again = job.walked()
+        models_now = job.pool(again)
+        policy.plan = _feasible(job.plan(again, models_now))
+        policy.catalog, policy.own, policy.open = (
+            models_now.catalog,
+            models_now.own,
+            models_now.open,
+        )
+        return policy.plan
+
+    def report(shared: Policy) -> Report:
+        return Report.of(shared.records, plan=shared.plan)
+
+    return wrap(job.graph, Routing(policy, report=report, replan=replan))
+
+
+def _feasible(made: Plan) -> Plan:
+    if made.infeasible is None:
+        return made
+    raise InfeasibleBudget(
+        made.infeasible.message,
+        limit=made.infeasible.limit,
+        value=made.infeasible.value,
+        needed=made.infeasible.needed,
+    )
+
+
+def _with_own_models_only(graph: Graph) -> Graph:
+    """Every node allowed nothing but the models it already holds; unknown code is left as it is."""
+    nodes = tuple(
+        node
+        if not node.models or node.hints.models or node.hints.pin
+        else replace(
+            node,
+            hints=replace(node.hints, models=tuple(dict.fromkeys(m.name for m in node.models))),
+        )
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
+
+
+def _stated(graph: Graph) -> dict[str, RouteHints]:
+    return {node.name: node.hints for node in graph.nodes if node.hints != RouteHints()}

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from graphroute.ir.catalog import Catalog
+from graphroute.ir.hints import RouteHints
+from graphroute.runtime.router import CallFacts, Ranking, nano, rank, share, stake
+from tests.unit.runtime.situations import assignment_for, spec_for
+
+OWN = spec_for("own", price=10.0)
+CHEAP = spec_for("cheap", price=1.0)
+LOCAL = spec_for("local", local=True, price=0.0)
+
+
+def facts(**values: Any) -> CallFacts:
+    return CallFacts(
+        **{
+            "node": "draft",
+            "own": OWN,
+            "in_tokens": 100,
+            "in_bound": 200,
+            "out_cap": None,
+            **values,
+        }
+    )
+
+
+def ranked(call: CallFacts | None = None, **values: Any) -> Ranking:
+    return rank(
+        call or facts(),
+        **{
+            "assignment": assignment_for("draft", "cheap", "local"),
+            "hints": RouteHints(),
+            "catalog": Catalog(models=(CHEAP, LOCAL, OWN)),
+            "shadow_price": 0.0,
+            "keeps_own": False,
+            "is_down": lambda name: False,
+            **values,
+        },
+    )
+
+
+def names(ranking: Ranking) -> list[str]:
+    return [spec.name for spec in ranking.order]
+
+
+def test_plan_then_fallbacks_then_the_graphs_own_model() -> None:
+    assert names(ranked()) == ["cheap", "local", "own"]
+    assert names(ranked(keeps_own=True)) == ["own", "cheap", "local"]
+
+
+@pytest.mark.parametrize(
+    ("values", "order", "reason"),
+    [
+        ({"hints": RouteHints(privacy="local")}, ["local"], "private"),
+        ({"hints": RouteHints(models=("local", "own"))}, ["local", "own"], "not among"),
+        ({"hints": RouteHints(pin="own")}, ["own"], None),
+        ({"is_down": lambda name: name == "cheap"}, ["local", "own"], "did not answer"),
+        ({"assignment": assignment_for("draft", "gone")}, ["own"], "not in the pool"),
+    ],
+)
+def test_obstacles_keep_a_model_out_with_a_reason(
+    values: dict[str, Any], order: list[str], reason: str | None
+) -> None:
+    ranking = ranked(**values)
+    assert names(ranking) == order
+    if reason is not None:
+        assert any(reason in attempt.reason for attempt in ranking.passed_over)
+
+
+def test_a_model_that_lacks_a_capability_is_passed_over_but_the_own_model_is_trusted() -> None:
+    call = facts(needs=frozenset({"vision"}))
+    ranking = ranked(call)
+    assert names(ranking) == ["own"]
+    assert ranking.passed_over[0].reason == "lacks vision"
+
+
+def test_without_an_assignment_the_price_decides() -> None:
+    able = spec_for("able", price=5.0, ability=0.9)
+    catalog = Catalog(models=(able, spec_for("weak", price=0.1, ability=0.1)))
+    assert names(ranked(assignment=None, catalog=catalog))[0] == "able"
+    dear = ranked(assignment=None, catalog=catalog, shadow_price=1e9)
+    assert names(dear)[0] == "weak"
+
+
+def test_a_stake_without_a_limit_is_the_worst_case_and_caps_nothing() -> None:
+    found = stake(CHEAP, facts(out_cap=50), out_expected=10, share_nano=None, available_nano=None)
+    assert found is not None
+    assert (found.amount_nano, found.cap_tokens) == (nano(250 * 1.0), None)
+
+
+def test_a_stake_is_cut_to_the_fair_share_by_a_cap_on_the_answer() -> None:
+    call = facts(in_bound=100)
+    found = stake(CHEAP, call, out_expected=10, share_nano=nano(400), available_nano=nano(9000))
+    assert found is not None
+    assert found.amount_nano == nano(400)
+    assert found.cap_tokens == 300
+
+
+def test_a_stake_below_twice_the_expected_answer_is_refused() -> None:
+    call = facts(in_bound=100)
+    assert (
+        stake(CHEAP, call, out_expected=500, share_nano=nano(50), available_nano=nano(600)) is None
+    )
+    held = stake(CHEAP, call, out_expected=500, share_nano=nano(50), available_nano=nano(1100))
+    assert held is not None
+    assert held.cap_tokens == 1000
+
+
+def test_a_stake_is_never_below_what_the_node_has_cost_before() -> None:
+    call = facts(out_cap=10)
+    assert (
+        stake(
+            CHEAP,
+            call,
+            out_expected=5,
+            share_nano=nano(300),
+            available_nano=nano(300),
+            seen_nano=nano(301),
+        )
+        is None
+    )
+
+
+def test_a_free_model_stakes_nothing_whatever_is_left() -> None:
+    found = stake(LOCAL, facts(), out_expected=10, share_nano=0, available_nano=0)
+    assert found is not None
+    assert found.amount_nano == 0
+
+
+def test_shares_divide_what_is_left_by_what_is_expected() -> None:
+    assert share(available_nano=90, expected_nano=1, expected_left_nano=3) == 30
+    assert share(available_nano=90, expected_nano=0, expected_left_nano=0) == 90
+    assert share(available_nano=90, expected_nano=9, expected_left_nano=3) == 90
