@@ -27,6 +27,7 @@ Lookup = Callable[[Symbol], Any]
 PARENT: Final = "__parent__"
 _MODEL_MAKERS: Final = frozenset({"init_chat_model", "create_agent", "create_react_agent"})
 _MODEL_KEYS: Final = ("model", "model_name", "model_id", "azure_deployment")
+_LIMIT_KEYS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 _ROLES: Final = frozenset({"system", "human", "user", "ai", "assistant", "developer"})
 _QUIET: Final = frozenset(
     {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "getenv"}
@@ -67,14 +68,13 @@ def note_model(call: Call, name: str, value: Any, look: Lookup, notes: Notes) ->
         full = f"{provider or name}:{model or name}"
         if base := _text(call.kwargs.get("base_url"), look):
             full += f"@{base.partition('//')[2].partition('/')[0] or base}"
+    limit = next((call.kwargs[key] for key in _LIMIT_KEYS if key in call.kwargs), None)
     notes.add_model(
         ModelUse(
             name=full,
             via=f"made in the node by {name}()",
             temperature=_number(call.kwargs.get("temperature")),
-            max_output_tokens=_whole(
-                call.kwargs.get("max_tokens", call.kwargs.get("max_completion_tokens"))
-            ),
+            max_output_tokens=_whole(limit),
         )
     )
     notes.partial[f"{full} is made inside the node"] = None
@@ -170,7 +170,7 @@ def settings_of(source: dict[str, Any]) -> tuple[float | None, int | None]:
     """Temperature and largest answer in tokens from a model's fields or a binding's keywords."""
     heat = source.get("temperature")
     temperature = float(heat) if isinstance(heat, float) or type(heat) is int else None
-    for key in ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"):
+    for key in _LIMIT_KEYS:
         if type(limit := source.get(key)) is int and limit > 0:
             return temperature, limit
     return temperature, None

@@ -37,6 +37,11 @@ from graphroute.ir.naming import pool_name
 _MAX_DEPTH: Final = 12
 _MAX_OBJECTS: Final = 4000
 _MAX_ITEMS: Final = 64
+_DOERS: Final = frozenset(
+    {"model", "configurable", "text_model", "tool", "toolnode", "graph", "remote", "runnable"}
+)
+"""Kinds of which a library's method, taken as a function, does what the object does."""
+
 _ENTRY_METHODS: Final = ("invoke", "ainvoke")
 _TOOL_METHODS: Final = ("_run", "_arun")
 
@@ -82,6 +87,10 @@ class _Finder:
         reads: list[set[str] | None] = []
         for value in functions:
             function, owner, bound = callable_parts(value)
+            if function is not None and is_library(function) and kind_of(owner) in _DOERS:
+                self.visit(owner, "node", 0)  # `add_node("draft", llm.invoke)`
+                reads.append(None)
+                continue
             if function is None:
                 if kind_of(value) in ("builtin", "other", "class"):
                     self.notes.opaque = f"no Python code to read in {type(value).__name__}"
@@ -155,6 +164,9 @@ class _Finder:
         self, function: FunctionType, depth: int, *, owner: Any, bound: Mapping[str, Any]
     ) -> None:
         """Read a function unless it is a library's own or was read with the same arguments."""
+        if kind_of(owner) in _DOERS and is_library(function):
+            self.visit(owner, "method", depth + 1)
+            return
         if module_of(function).partition(".")[0] in SDK_ROOTS:
             text = f"call cannot be seen: raw SDK client {module_of(function).partition('.')[0]}"
             self.notes.calls_unseen[text] = None

@@ -26,6 +26,9 @@ from graphroute.ir.hints import RouteHints
 ATTRIBUTE: Final = "__graphroute__"
 """The one attribute `route` adds."""
 
+NO_HINTS: Final = RouteHints()
+"""Nothing stated; compared by identity, since hints may hold a user's objects."""
+
 T = TypeVar("T")
 
 _MAX_WRAPS: Final = 16
@@ -63,11 +66,18 @@ def hints_of(node: object) -> RouteHints:
 
     Of several, those nearer to the node win over those on what it wraps.
     """
-    found = RouteHints()
+    found = NO_HINTS
     for layer in reversed(tuple(_layers(node))):
         if (own := _own(layer)) is not None:
-            found = found.merged(own)
+            found = laid_over(found, own)
     return found
+
+
+def laid_over(under: RouteHints, over: RouteHints) -> RouteHints:
+    """`under.merged(over)`, for free in the usual case that nothing was stated."""
+    if over is NO_HINTS:
+        return under
+    return over if under is NO_HINTS else under.merged(over)
 
 
 def _layers(node: object) -> Iterator[object]:

@@ -28,7 +28,7 @@ from graphroute.frontend.edges import (
     unique,
 )
 from graphroute.frontend.findings import Findings
-from graphroute.frontend.hints import hints_of
+from graphroute.frontend.hints import NO_HINTS, hints_of, laid_over
 from graphroute.frontend.matching import with_hints
 from graphroute.frontend.pregel import channel_edges, executable_nodes, task_edges, task_parts
 from graphroute.ir.graph import START, Edge, Graph, ModelUse, Node, NodeKind
@@ -65,7 +65,7 @@ def walk(graph: object, *, hints: Mapping[str, RouteHints] | None = None) -> Wal
             next_step="call .compile() on it first" if is_builder else "pass a compiled graph",
         )
     walker = _Walker()
-    walker.scope(graph, "", RouteHints())
+    walker.scope(graph, "", NO_HINTS)
     inner = held(graph)
     config = inner.get("config")
     limit = config.get("recursion_limit") if type(config) is dict else None
@@ -168,7 +168,8 @@ class _Walker:
         extra: object = None,
     ) -> None:
         full = scope.full(name)
-        hints = above.merged(hints_of(extra)).merged(hints_of(runnable))
+        hints = laid_over(above, hints_of(extra)) if extra is not None else above
+        hints = laid_over(hints, hints_of(runnable))
         models = _merged(seen.models, *(route.models for route in routes))
         reads = seen.reads
         everything = (seen, *routes)
@@ -211,7 +212,7 @@ class _Walker:
             before = {node.name for node in self.nodes}
             start = len(self.nodes)
             # What was stated on a node's own graph is the node's, and `matching` hands it down.
-            own = RouteHints() if graph is runnable else hints_of(graph)
+            own = NO_HINTS if graph is runnable else hints_of(graph)
             targets = self.scope(graph, full, own)
             self.edges += parent_edges(scope, name, targets)
             if twins := [n.name for n in self.nodes[start:] if n.name in before]:

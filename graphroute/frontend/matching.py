@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from graphroute.errors import InvalidValue, UnknownNode
+from graphroute.frontend.hints import NO_HINTS, laid_over
 from graphroute.ir.graph import Node
 from graphroute.ir.hints import RouteHints
 
@@ -21,15 +22,15 @@ def with_hints(nodes: list[Node], hints: Mapping[str, RouteHints]) -> list[Node]
     0.9
     """
     _check(tuple(node.name for node in nodes), hints)
-    own = {n.name: n.hints.merged(hints.get(n.name, RouteHints())) for n in nodes}
+    own = {n.name: laid_over(n.hints, hints.get(n.name, NO_HINTS)) for n in nodes}
     return [replace(node, hints=_handed_down(node.name, own)) for node in nodes]
 
 
 def _handed_down(name: str, own: Mapping[str, RouteHints]) -> RouteHints:
     parts = name.split("/")
-    found = RouteHints()
+    found = NO_HINTS
     for end in range(1, len(parts) + 1):
-        found = found.merged(own.get("/".join(parts[:end]), RouteHints()))
+        found = laid_over(found, own.get("/".join(parts[:end]), NO_HINTS))
     return found
 
 
