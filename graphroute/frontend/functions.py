@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from graphroute.frontend import calls
 from graphroute.frontend.attributes import MISSING, derives, held, module_of
-from graphroute.frontend.bytecode import CodeFacts, read_code
+from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.findings import Notes
 from graphroute.frontend.prompts import has_words, is_prompt
 from graphroute.frontend.recognize import (
@@ -20,6 +20,7 @@ from graphroute.frontend.recognize import (
 )
 from graphroute.frontend.schemas import schema_fact
 from graphroute.frontend.scope import Resolved, Scope, callable_parts, resolve, scope_of
+from graphroute.frontend.stack import CodeFacts
 from graphroute.frontend.symbols import (
     Call,
     Const,

@@ -138,22 +138,19 @@ class _Walker:
             seen = look(node.bound)
             upward += seen.parent_gotos
             self._node(scope, name, node.bound, seen, [], (), above, False)
-            self._tasks(scope, name, seen, above, known=set(scope.names))
         return upward
 
-    def _tasks(
-        self, scope: Scope, caller: str, seen: Findings, above: RouteHints, known: set[str]
-    ) -> None:
-        """Functional-API tasks run as steps of their own: a node each, called by its caller."""
-        for task in seen.tasks:
+    def _tasks(self, scope: Scope, caller: str, tasks: tuple[Any, ...]) -> None:
+        """Functional-API tasks run as steps of their own, in the namespace of their caller."""
+        inside = Scope(path=scope.full(caller), names=tuple(task_parts(t)[0] for t in tasks))
+        self.edges += task_edges(inside)
+        for task in tasks:
             name, function = task_parts(task)
-            self.edges += task_edges(scope, caller, name)
-            if name in known:
+            if any(node.name == inside.full(name) for node in self.nodes):
                 continue
-            known.add(name)
-            inner = look(function)
-            self._node(scope, name, function, inner, [], (), above, False, extra=task)
-            self._tasks(scope, name, inner, above, known)
+            self.open.append(task)
+            self._node(inside, name, function, look(function), [], (), NO_HINTS, False, extra=task)
+            self.open.pop()
 
     def _node(
         self,
@@ -176,10 +173,11 @@ class _Walker:
         # A route that merely looks at a schema asks no model for it.
         asking = (seen, *(route for route in routes if route.models))
         graphs = [g for part in everything for g in part.subgraphs if not self._is_open(g)]
+        tasks = tuple(t for part in everything for t in part.tasks if not self._is_open(t))
         self.nodes.append(
             Node(
                 name=full,
-                kind=_kind(seen, routes, has_inside=bool(graphs)),
+                kind=_kind(seen, routes, has_inside=bool(graphs or tasks)),
                 sight=_worst(everything).sight,
                 sight_reason="; ".join(
                     dict.fromkeys(p.sight_reason for p in everything if p.sight_reason)
@@ -201,6 +199,8 @@ class _Walker:
             for text in (*part.calls_unseen, *part.warnings):
                 self.warnings[f"node {full!r}: {text}"] = None
         self._inside(scope, name, runnable, graphs)
+        if tasks and len(self.open) < _MAX_NESTING:
+            self._tasks(scope, name, tasks)
 
     def _inside(self, scope: Scope, name: str, runnable: object, graphs: list[Any]) -> None:
         """Graphs that the node is or calls: one scope under the node's name."""

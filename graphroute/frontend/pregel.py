@@ -42,9 +42,18 @@ def channel_edges(scope: Scope, graph: object, nodes: dict[str, Any]) -> list[Ed
     return edges
 
 
-def task_edges(scope: Scope, caller: str, name: str) -> list[Edge]:
-    """A task is sent by its caller, any number of times, and gives its result back to it."""
-    return [Edge(source=scope.full(caller), target=scope.full(name), kind="send")]
+def task_edges(inside: Scope) -> list[Edge]:
+    """Tasks start with their caller, any number of times each, and give their results to it."""
+    return [
+        *(
+            Edge(source=inside.full(START), target=inside.full(t), kind="send")
+            for t in inside.names
+        ),
+        *(
+            Edge(source=inside.full(t), target=inside.full(END), probability=1.0)
+            for t in inside.names
+        ),
+    ]
 
 
 def task_parts(task: object) -> tuple[str, object]:
