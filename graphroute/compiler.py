@@ -10,9 +10,13 @@ models ─ pool ─► Catalog ┘                                              
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from platformdirs import user_data_path
 
 from graphroute import registry
 from graphroute.errors import InfeasibleBudget, InvalidValue
@@ -24,6 +28,7 @@ from graphroute.ir.plan import Plan
 from graphroute.pool import Pool, build_pool
 from graphroute.protocols import PromptScorer, StepScorer
 from graphroute.report import Report
+from graphroute.runtime.periods import PeriodLedger
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.routed_graph import Routing, unwrap, wrap
 
@@ -46,6 +51,7 @@ class Compilation:
     deadline_s: float | None
     nodes: Mapping[str, RouteHints]
     scorer: str | PromptScorer
+    store: Path
     seed: int
 
     def walked(self) -> Walked:
@@ -54,7 +60,7 @@ class Compilation:
 
     def pool(self, walked: Walked) -> Pool:
         """The models a plan may choose from."""
-        return build_pool(self.models, walked.chats, budgeted=self.budget.per_run_usd is not None)
+        return build_pool(self.models, walked.chats, budgeted=self.budget.is_limited)
 
     def plan(self, walked: Walked, pool: Pool) -> Plan:
         """Plan over the pool; a pool of the graph's own models leaves every node its own."""
@@ -71,6 +77,13 @@ class Compilation:
             seed=self.seed,
             step_scorer=step_scorer,
         )
+
+    def periods(self) -> PeriodLedger | None:
+        """The ledger of day and month budgets; a file is touched only where one is set."""
+        day, month = self.budget.per_day_nano, self.budget.per_month_nano
+        if day is None and month is None:
+            return None
+        return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
 
     def prompts(self) -> PromptScorer:
         """The scorer that looks at each call's prompt."""
@@ -96,6 +109,7 @@ def compilation(
     deadline_s: float | None = None,
     nodes: Mapping[str, RouteHints] | None = None,
     scorer: str | PromptScorer = "auto",
+    store: str | Path | None = None,
     seed: int = 0,
 ) -> Compilation:
     """Check the arguments of `optimize()` and keep them."""
@@ -125,8 +139,14 @@ def compilation(
         deadline_s=deadline_s,
         nodes=dict(nodes or {}),
         scorer=scorer,
+        store=home() if store is None else Path(store),
         seed=seed,
     )
+
+
+def home() -> Path:
+    """The folder for what outlives a run: `GRAPHROUTE_HOME`, else the user's data folder."""
+    return Path(os.environ.get("GRAPHROUTE_HOME") or user_data_path("graphroute"))
 
 
 def plan(
@@ -138,6 +158,7 @@ def plan(
     deadline_s: float | None = None,
     nodes: Mapping[str, RouteHints] | None = None,
     scorer: str | PromptScorer = "auto",
+    store: str | Path | None = None,
     seed: int = 0,
 ) -> Plan:
     """The plan `optimize()` would run by; opens no model and runs nothing.
@@ -153,6 +174,7 @@ def plan(
         deadline_s=deadline_s,
         nodes=nodes,
         scorer=scorer,
+        store=store,
         seed=seed,
     )
     walked = job.walked()
@@ -168,6 +190,7 @@ def optimize(
     deadline_s: float | None = None,
     nodes: Mapping[str, RouteHints] | None = None,
     scorer: str | PromptScorer = "auto",
+    store: str | Path | None = None,
     seed: int = 0,
 ) -> Any:
     """A stand-in for a compiled LangGraph graph whose model calls follow a plan.
@@ -182,6 +205,8 @@ def optimize(
     deadline_s: seconds the critical path may take
     nodes: facts about nodes by name (`"parent/child"` in subgraphs), as `@route` gives them
     scorer: name of a prompt scorer, or one; `"auto"` is the lexical one
+    store: folder of the day and month ledger (default `GRAPHROUTE_HOME`, else the user's data
+        folder); used only where such a budget is set
     seed: for whatever is drawn at random; the same input and seed give the same plan
 
     Returns an object of the graph's own class with `plan`, `records`, `report()` and `replan()`.
@@ -207,6 +232,7 @@ def optimize(
         deadline_s=deadline_s,
         nodes=nodes,
         scorer=scorer,
+        store=store,
         seed=seed,
     )
     walked = job.walked()
@@ -222,6 +248,7 @@ def optimize(
         budget=job.budget,
         hints=_stated(walked.graph),
         keeps_own=job.models is None,
+        periods=job.periods(),
         prompts=job.prompts(),
     )
 

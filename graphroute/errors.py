@@ -13,6 +13,7 @@ GraphrouteError
 │   ├── InfeasibleBudget   no plan keeps every limit                    → raise the limit it names
 │   └── PlanMismatch       a plan of another graph, version or shape    → plan again
 ├── BudgetExceeded         a call would pass the budget                 → raise the budget
+│   └── LedgerUnavailable  the day and month ledger cannot be used      → mend or move its file
 ├── PrivacyViolation       a private step would leave the machine       → add a local model
 └── TargetError            TARGET does not import or is no graph        → mend TARGET
 ```
@@ -99,6 +100,10 @@ class PlanMismatch(PlanError):
 
 class BudgetExceeded(GraphrouteError):
     """A call would pass the budget and no cheaper model fits; raised before the call is made."""
+
+
+class LedgerUnavailable(BudgetExceeded):
+    """The file that day and month budgets are counted in cannot be used, so nothing is spent."""
 
 
 class PrivacyViolation(GraphrouteError):

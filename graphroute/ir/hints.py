@@ -127,7 +127,27 @@ class Budget:
     @property
     def per_run_nano(self) -> int | None:
         """The run's limit in nano-dollars, rounded down so that rounding never overspends."""
-        return None if self.per_run_usd is None else math.floor(self.per_run_usd * NANO + 1e-6)
+        return _nano(self.per_run_usd)
+
+    @property
+    def per_day_nano(self) -> int | None:
+        """The day's limit in nano-dollars, rounded down."""
+        return _nano(self.per_day_usd)
+
+    @property
+    def per_month_nano(self) -> int | None:
+        """The month's limit in nano-dollars, rounded down."""
+        return _nano(self.per_month_usd)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether any limit is set, so that every price must be known."""
+        return (self.per_run_usd, self.per_day_usd, self.per_month_usd) != (None, None, None)
+
+
+def _nano(usd: float | None) -> int | None:
+    # The small addend keeps 0.1 + 0.2 dollars from losing a nano-dollar to the binary fraction.
+    return None if usd is None else math.floor(usd * NANO + 1e-6)
 
 
 def _is_number(value: object) -> bool:

@@ -38,18 +38,32 @@ logger = logging.getLogger(__name__)
 _FAIL_CLOSED = (BudgetExceeded, PrivacyViolation)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RunHandle:
     """What travels through a run's configs: one per outermost invocation of an optimized graph.
 
     base_depth: levels of plain graphs around the optimized one, cut from node paths
+    above: path of the node in which the current lineage of checkpoints starts, `""` at the outermost
     """
 
     policy: Policy
     ledger: Ledger
     base_depth: int = 0
+    above: str = ""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     progress: dict[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        # Users print configs; a whole plan in there would hide the rest.
+        return f"RunHandle({self.run_id!r})"
+
+    def __deepcopy__(self, memo: object) -> RunHandle:
+        # A node may copy its config; the copy belongs to the same run and the same ledger.
+        return self
+
+    def path(self, node: str) -> str:
+        """The node path of the whole run, from one within the current lineage."""
+        return "/".join(part for part in (self.above, node) if part)
 
     def expected_left_nano(self) -> float:
         """What the plan still expects this run to spend, in nano-dollars."""
@@ -83,7 +97,7 @@ class Dispatch:
     ) -> None:
         self.handle, self.own, self.stop, self.kwargs = handle, own, stop, kwargs
         self._policy = handle.policy
-        self._node = node_path(metadata, base_depth=handle.base_depth)
+        self._node = handle.path(node_path(metadata, base_depth=handle.base_depth))
         step = metadata.get("langgraph_step")
         self._step = step if isinstance(step, int) else None
         self._started_s = self._policy.clock()
@@ -337,6 +351,9 @@ class Dispatch:
             self._policy.outages.note(choice.spec.name, error)
         is_fault = isinstance(error, Exception) and not _is_control_flow(error)
         mendable = unavailable or fallback.is_overflow(error) or choice.chat is not self.own
+        if self._policy.keeps_own and choice.chat is self.own:
+            # Nothing but the records may change: the graph's own retries and fallbacks see to it.
+            mendable = False
         if is_fault and mendable and partial is None:
             self.handle.ledger.release(choice.reservation)
             # What the graph's own model says is what the graph would have raised by itself.

@@ -14,6 +14,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from graphroute.runtime.dialect import Restore, Written
@@ -93,15 +94,15 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
     """
     while True:
         choice = dispatch.choose()
-        total: AIMessageChunk | None = None
+        said: list[AIMessageChunk] = []
         try:
             chat = _chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
             if written.restore is not None:
                 with inside():
                     answer = whole(chat, written)
-                total = _as_chunk(written.restore(answer))
-                yield total
+                said.append(_as_chunk(written.restore(answer)))
+                yield said[0]
             else:
                 with closing(call(chat, written)) as steps:
                     while True:
@@ -109,13 +110,13 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
                             chunk = next(steps, None)
                         if chunk is None:
                             break
-                        total = chunk if total is None else total + chunk
+                        said.append(chunk)
                         yield chunk
         except BaseException as error:
-            if dispatch.failed(choice, error, partial=total):
+            if dispatch.failed(choice, error, partial=_joined(said)):
                 continue
             raise
-        dispatch.succeeded(choice, total)
+        dispatch.succeeded(choice, _joined(said))
         return
 
 
@@ -125,15 +126,15 @@ async def adrive_stream(
     """`drive_stream`, awaiting each step."""
     while True:
         choice = dispatch.choose()
-        total: AIMessageChunk | None = None
+        said: list[AIMessageChunk] = []
         try:
             chat = await _achat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
             if written.restore is not None:
                 with inside():
                     answer = await whole(chat, written)
-                total = _as_chunk(written.restore(answer))
-                yield total
+                said.append(_as_chunk(written.restore(answer)))
+                yield said[0]
             else:
                 async with aclosing(call(chat, written)) as steps:
                     while True:
@@ -141,13 +142,13 @@ async def adrive_stream(
                             chunk = await anext(steps, None)
                         if chunk is None:
                             break
-                        total = chunk if total is None else total + chunk
+                        said.append(chunk)
                         yield chunk
         except BaseException as error:
-            if dispatch.failed(choice, error, partial=total):
+            if dispatch.failed(choice, error, partial=_joined(said)):
                 continue
             raise
-        dispatch.succeeded(choice, total)
+        dispatch.succeeded(choice, _joined(said))
         return
 
 
@@ -218,6 +219,14 @@ def _message_of(answer: Any) -> AIMessage | None:
                 part = AIMessageChunk(content=message.text, usage_metadata=usage)
                 total = part if total is None else total + part
     return total
+
+
+def _joined(said: list[AIMessageChunk]) -> AIMessageChunk | None:
+    """All pieces as one; added up once, at the end, as adding at each piece is quadratic.
+
+    A model that cannot stream gives one piece that is a whole message, not a chunk.
+    """
+    return add_ai_message_chunks(said[0], *said[1:]) if len(said) > 1 else next(iter(said), None)
 
 
 def _as_chunk(message: AIMessage) -> AIMessageChunk:

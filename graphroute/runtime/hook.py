@@ -4,44 +4,49 @@
 kind. Without a handle in the call's config (or in the config LangChain keeps for the running task)
 the original runs at once. With one, a `Dispatch` decides and the chosen model is called through the
 same entry point, so callbacks, token streams, tracing and usage are those of the model that ran.
+
+`Pregel.stream` and `astream` are wrapped too, for one case: a graph that is run inside a node on a
+thread of its own inherits no configurable, so the handle is handed to it here (see `lineage`).
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables.config import ensure_config, var_child_runnable_config
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config, merge_configs
 
-from graphroute.runtime import drive
+from graphroute.runtime import drive, lineage
 from graphroute.runtime.dispatch import Dispatch, RunHandle
-
-KEY = "__pregel_graphroute"
-"""LangGraph drops keys with this prefix from streams, checkpoints and tracing metadata."""
+from graphroute.runtime.lineage import find_handle
 
 _lock = threading.Lock()
-_originals: dict[str, Any] = {}
-_wrapped: dict[str, Any] = {}
-
-
-def find_handle(config: Any) -> RunHandle | None:
-    """The run handle a call belongs to: from its own config, else from the running task's."""
-    if config is not None and (configurable := config.get("configurable")):
-        handle: RunHandle | None = configurable.get(KEY)
-        if handle is not None:
-            return handle
-    inherited = var_child_runnable_config.get()
-    if inherited is None or not (configurable := inherited.get("configurable")):
-        return None
-    return configurable.get(KEY)
+_originals: dict[tuple[type, str], Any] = {}
+_wrapped: dict[tuple[type, str], Any] = {}
 
 
 def _handle_for(config: Any) -> RunHandle | None:
     return None if drive.routing.get() else find_handle(config)
+
+
+def _as_asked(config: Any, own: BaseChatModel, chat: BaseChatModel) -> Any:
+    """`config` for `chat`, with the tags, metadata and callbacks the author put on `own`.
+
+    Only those of the model that runs reach LangChain's callbacks; a tag like `nostream` or a
+    callback that counts tokens is part of the graph and must not go with the model.
+    """
+    if chat is own or not (own.tags or own.metadata or own.callbacks):
+        return config
+    own_part = RunnableConfig(tags=own.tags or [], metadata=own.metadata or {})
+    if own.callbacks:
+        own_part["callbacks"] = own.callbacks
+    return merge_configs(ensure_config(config), own_part)
 
 
 def _begin(
@@ -66,7 +71,9 @@ def _invoke(original: Any) -> Any:
             return original(self, input, config, stop=stop, **kwargs)
         return drive.drive(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(chat, input, config, stop=w.stop, **w.kwargs),
+            lambda chat, w: original(
+                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
         )
 
     return invoke
@@ -81,23 +88,31 @@ def _ainvoke(original: Any) -> Any:
             return await original(self, input, config, stop=stop, **kwargs)
         return await drive.adrive(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(chat, input, config, stop=w.stop, **w.kwargs),
+            lambda chat, w: original(
+                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
         )
 
     return ainvoke
 
 
 def _stream(original: Any) -> Any:
+    # A generator function like the original: what wraps `model.stream` asks for its kind.
     @functools.wraps(original)
     def stream(
         self: BaseChatModel, input: Any, config: Any = None, *, stop: Any = None, **kwargs: Any
-    ) -> Any:
+    ) -> Iterator[Any]:
         if (handle := _handle_for(config)) is None:
-            return original(self, input, config, stop=stop, **kwargs)
-        return drive.drive_stream(
+            yield from original(self, input, config, stop=stop, **kwargs)
+            return
+        yield from drive.drive_stream(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(chat, input, config, stop=w.stop, **w.kwargs),
-            lambda chat, w: chat.invoke(input, config, stop=w.stop, **w.kwargs),
+            lambda chat, w: original(
+                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
+            lambda chat, w: chat.invoke(
+                input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
         )
 
     return stream
@@ -105,16 +120,25 @@ def _stream(original: Any) -> Any:
 
 def _astream(original: Any) -> Any:
     @functools.wraps(original)
-    def astream(
+    async def astream(
         self: BaseChatModel, input: Any, config: Any = None, *, stop: Any = None, **kwargs: Any
-    ) -> Any:
+    ) -> AsyncIterator[Any]:
         if (handle := _handle_for(config)) is None:
-            return original(self, input, config, stop=stop, **kwargs)
-        return drive.adrive_stream(
-            _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(chat, input, config, stop=w.stop, **w.kwargs),
-            lambda chat, w: chat.ainvoke(input, config, stop=w.stop, **w.kwargs),
-        )
+            pieces = original(self, input, config, stop=stop, **kwargs)
+        else:
+            pieces = drive.adrive_stream(
+                _begin(handle, self, input, config, stop, kwargs),
+                lambda chat, w: original(
+                    chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+                ),
+                lambda chat, w: chat.ainvoke(
+                    input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+                ),
+            )
+        # Closing this generator early must close the model's own, as if it had been called.
+        async with aclosing(pieces) as steps:
+            async for piece in steps:
+                yield piece
 
     return astream
 
@@ -128,7 +152,9 @@ def _events(original: Any) -> Any:
             return original(self, input, config, stop=stop, **kwargs)
         return drive.drive_events(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(chat, input, config, stop=w.stop, **w.kwargs),
+            lambda chat, w: original(
+                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
         )
 
     return events
@@ -143,13 +169,35 @@ def _aevents(original: Any) -> Any:
             return await original(self, input, config, stop=stop, **kwargs)
         return await drive.adrive_events(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(chat, input, config, stop=w.stop, **w.kwargs),
+            lambda chat, w: original(
+                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
         )
 
     return aevents
 
 
 _TRACING = ("tags", "metadata", "run_name", "run_id")
+
+
+def _list_arguments(
+    own: BaseChatModel, chat: BaseChatModel, callbacks: Any, tracing: dict[str, Any]
+) -> dict[str, Any]:
+    """`callbacks` and tracing arguments of `generate`, with what the author put on `own`."""
+    if chat is own or not (own.tags or own.metadata or own.callbacks):
+        return {"callbacks": callbacks, **tracing}
+    asked = RunnableConfig(
+        tags=list(tracing.get("tags") or ()), metadata=dict(tracing.get("metadata") or {})
+    )
+    if callbacks is not None:
+        asked["callbacks"] = callbacks
+    merged = _as_asked(asked, own, chat)
+    return {
+        **tracing,
+        "callbacks": merged["callbacks"],
+        "tags": merged["tags"],
+        "metadata": merged["metadata"],
+    }
 
 
 def _begin_list(
@@ -173,7 +221,13 @@ def _generate(original: Any) -> Any:
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         return drive.drive(
             dispatch,
-            lambda chat, w: original(chat, messages, w.stop, callbacks, **tracing, **w.kwargs),
+            lambda chat, w: original(
+                chat,
+                messages,
+                w.stop,
+                **_list_arguments(self, chat, callbacks, tracing),
+                **w.kwargs,
+            ),
         )
 
     return generate
@@ -189,44 +243,64 @@ def _agenerate(original: Any) -> Any:
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         return await drive.adrive(
             dispatch,
-            lambda chat, w: original(chat, messages, w.stop, callbacks, **tracing, **w.kwargs),
+            lambda chat, w: original(
+                chat,
+                messages,
+                w.stop,
+                **_list_arguments(self, chat, callbacks, tracing),
+                **w.kwargs,
+            ),
         )
 
     return agenerate
 
 
-_WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "invoke": _invoke,
-    "ainvoke": _ainvoke,
-    "stream": _stream,
-    "astream": _astream,
-    "generate": _generate,
-    "agenerate": _agenerate,
-    "_chat_model_stream_v3": _events,
-    "_achat_model_stream_v3": _aevents,
+def graph_stream(original: Any) -> Any:
+    """`stream` or `astream` of a graph class, handing a run's handle on to graphs within it."""
+
+    # LangGraph's own generator is returned, so that closing and cancelling stay its own.
+    @functools.wraps(original)
+    def stream(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        return original(self, input, lineage.handed_on(self, config), **kwargs)
+
+    return stream
+
+
+_WRAPPERS: dict[tuple[type, str], Callable[[Any], Any]] = {
+    (BaseChatModel, "invoke"): _invoke,
+    (BaseChatModel, "ainvoke"): _ainvoke,
+    (BaseChatModel, "stream"): _stream,
+    (BaseChatModel, "astream"): _astream,
+    (BaseChatModel, "generate"): _generate,
+    (BaseChatModel, "agenerate"): _agenerate,
+    (BaseChatModel, "_chat_model_stream_v3"): _events,
+    (BaseChatModel, "_achat_model_stream_v3"): _aevents,
 }
+
+
+def also(kind: type, name: str, wrapper: Callable[[Any], Any]) -> None:
+    """Have `install` wrap another method (for the module that knows LangGraph's classes)."""
+    _WRAPPERS[kind, name] = wrapper
 
 
 def install() -> None:
     """Wrap the entry points; does nothing where they are wrapped already."""
     with _lock:
-        if _originals:
-            return
-        for name, wrapper in _WRAPPERS.items():
-            original = BaseChatModel.__dict__.get(name)
-            if original is None:
-                continue  # an older langchain-core without the v3 protocol
-            _originals[name], _wrapped[name] = original, wrapper(original)
-            setattr(BaseChatModel, name, _wrapped[name])
+        for (kind, name), wrapper in _WRAPPERS.items():
+            original = kind.__dict__.get(name)
+            if original is None or (kind, name) in _originals:
+                continue  # wrapped already, or an older langchain-core without the v3 protocol
+            _originals[kind, name], _wrapped[kind, name] = original, wrapper(original)
+            setattr(kind, name, _wrapped[kind, name])
 
 
 def remove() -> bool:
     """Put the originals back; False, changing nothing, where another library wrapped them since."""
     with _lock:
-        if any(BaseChatModel.__dict__.get(name) is not ours for name, ours in _wrapped.items()):
+        if any(kind.__dict__.get(name) is not ours for (kind, name), ours in _wrapped.items()):
             return False
-        for name, original in _originals.items():
-            setattr(BaseChatModel, name, original)
+        for (kind, name), original in _originals.items():
+            setattr(kind, name, original)
         _originals.clear()
         _wrapped.clear()
         return True

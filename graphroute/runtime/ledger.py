@@ -7,7 +7,8 @@
 ```
 
 All amounts are integer nano-dollars, so sums are exact. A ledger is shared by all threads and tasks
-of a run; each operation is atomic, so a parallel fan-out cannot pass the limit together.
+of a run; each operation is atomic, so a parallel fan-out cannot pass the limit together. Where day
+or month budgets are set, each step is taken in their ledger too (`periods`), or not at all.
 
 >>> ledger = Ledger(limit_nano=100)
 >>> first = ledger.reserve(70)
@@ -24,6 +25,7 @@ import threading
 from dataclasses import dataclass
 
 from graphroute.errors import InvalidValue
+from graphroute.runtime.periods import PeriodLedger
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,13 +33,14 @@ class Reservation:
     """Money put aside for one call; ends by exactly one `settle` or `release`."""
 
     amount_nano: int
+    period_id: int | None = None
 
 
 class Ledger:
     """Counts what one run has spent and put aside; never lets reservations pass the limit."""
 
-    def __init__(self, *, limit_nano: int | None) -> None:
-        self.limit_nano = limit_nano
+    def __init__(self, *, limit_nano: int | None, periods: PeriodLedger | None = None) -> None:
+        self.limit_nano, self.periods = limit_nano, periods
         self._lock = threading.Lock()
         self._open: set[Reservation] = set()
         self._reserved = 0
@@ -50,26 +53,35 @@ class Ledger:
         """
         if amount_nano < 0:
             raise InvalidValue(f"reserve({amount_nano})", value=amount_nano, next_step="use ≥ 0")
-        reservation = Reservation(amount_nano)
         with self._lock:
-            taken = self._settled + self._reserved
-            if (
-                amount_nano
-                and self.limit_nano is not None
-                and taken + amount_nano > self.limit_nano
-            ):
+            taken = self._settled + self._reserved + amount_nano
+            if amount_nano and self.limit_nano is not None and taken > self.limit_nano:
                 return None
-            self._open.add(reservation)
             self._reserved += amount_nano
+        reservation = None
+        try:
+            if self.periods is None:
+                reservation = Reservation(amount_nano)
+            elif (period_id := self.periods.reserve(amount_nano)) is not None:
+                reservation = Reservation(amount_nano, period_id)
+        finally:
+            with self._lock:
+                if reservation is None:
+                    self._reserved -= amount_nano
+                else:
+                    self._open.add(reservation)
         return reservation
 
     def settle(self, reservation: Reservation, cost_nano: int) -> None:
         """Replace a reservation by the real cost; a second end of the same one does nothing."""
         with self._lock:
-            if reservation in self._open:
-                self._open.remove(reservation)
-                self._reserved -= reservation.amount_nano
-                self._settled += cost_nano
+            if reservation not in self._open:
+                return
+            self._open.remove(reservation)
+            self._reserved -= reservation.amount_nano
+            self._settled += cost_nano
+        if self.periods is not None and reservation.period_id is not None:
+            self.periods.settle(reservation.period_id, cost_nano)
 
     def release(self, reservation: Reservation) -> None:
         """Give a reservation back: the call was not made or cost nothing."""
@@ -88,7 +100,9 @@ class Ledger:
     @property
     def available_nano(self) -> int | None:
         """What a further call may reserve; None without a limit, never negative."""
+        left = None if self.periods is None else self.periods.available_nano()
         if self.limit_nano is None:
-            return None
+            return left
         with self._lock:
-            return max(0, self.limit_nano - self._settled - self._reserved)
+            own = max(0, self.limit_nano - self._settled - self._reserved)
+        return own if left is None else min(own, left)

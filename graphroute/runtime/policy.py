@@ -17,6 +17,7 @@ from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime.fallback import Outages
+from graphroute.runtime.periods import PeriodLedger
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Policy:
 
     own: specs of the graph's own models by pool name, also those the plan may not use
     open: pool name → chat model; opens a model at the first call that is routed to it
+    periods: the ledger of day and month budgets, where there are any
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
     """
 
@@ -48,6 +50,7 @@ class Policy:
     budget: Budget
     hints: Mapping[str, RouteHints] = field(default_factory=dict)
     keeps_own: bool = False
+    periods: PeriodLedger | None = None
     prompts: Prompts | None = None
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)

@@ -18,7 +18,7 @@ from langgraph.pregel import Pregel
 
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
-from graphroute.runtime import hook
+from graphroute.runtime import hook, lineage
 from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.node_path import segments
@@ -74,30 +74,36 @@ def _plain_class(kind: Any) -> Any:
     return _plain_classes.get(kind, kind)
 
 
-_COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
-"""A config that gives one of these starts a lineage of its own and inherits no configurable."""
+for _method in ("stream", "astream"):
+    hook.also(Pregel, _method, hook.graph_stream)
 
 
 def _routed_config(self: Any, config: Any) -> Any:
     """`config` with a new run handle, or with the outer optimized graph's: the outer plan wins."""
     given = dict((config or {}).get("configurable") or {})
-    inherited = (var_child_runnable_config.get() or {}).get("configurable") or {}
+    around = var_child_runnable_config.get() or {}
+    inherited = around.get("configurable") or {}
     own = (self.config or {}).get("configurable") or {}
     if not (given or own or inherited) and self.checkpointer:
         # LangGraph tells the user here that a thread_id is missing; a key of ours would hide that.
         return config
-    if (handle := hook.find_handle(config)) is None:
-        is_apart = any(given.get(key) or own.get(key) for key in _COORDINATES)
+    is_apart = lineage.is_apart(given, own)
+    if lineage.KEY in given:
+        return config
+    if (outer := lineage.find_handle(config)) is not None:
+        joined = {**own, **given}
+        handle = lineage.under_node(outer, around, joined) if is_apart else outer
+    else:
         ambient = {} if is_apart else inherited
         namespace = {**ambient, **own, **given}.get("checkpoint_ns")
         policy = self.__dict__[_ATTRIBUTE].policy
         handle = RunHandle(
             policy=policy,
-            ledger=Ledger(limit_nano=policy.budget.per_run_nano),
+            ledger=Ledger(limit_nano=policy.budget.per_run_nano, periods=policy.periods),
             base_depth=len(segments(str(namespace or ""))),
         )
     # LangGraph lays a configurable over inherited ones key by key, so ours need hold no more.
-    return {**(config or {}), "configurable": {**given, hook.KEY: handle}}
+    return {**(config or {}), "configurable": {**given, lineage.KEY: handle}}
 
 
 @functools.cache

@@ -1,0 +1,201 @@
+"""Day and month budgets: one SQLite file that all threads, tasks and processes count in.
+
+A reservation is a row; settling replaces it by money spent in the periods it was made in. SQLite's
+write lock makes each step atomic between processes, and its journal makes a process that is killed
+at any instant leave either the whole step or nothing. Ids are never used twice, so a settlement that
+comes after its row expired cannot end another's. Rows of processes that are gone, and rows
+older than `EXPIRY_S`, are dropped before each reservation, so that a crash locks no money away.
+
+Periods are days and months in UTC, so a change of time zone moves nothing. The latest time ever
+seen is kept: a clock set back does not open an old period again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from graphroute.errors import LedgerUnavailable
+
+EXPIRY_S: Final = 3600.0
+"""A reservation older than this belongs to a call that cannot be running any more."""
+
+BUSY_S: Final = 30.0
+"""How long a step waits for another process's write lock."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spent (period TEXT PRIMARY KEY, nano INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reserved (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL, born REAL NOT NULL, at REAL NOT NULL,
+    day TEXT NOT NULL, month TEXT NOT NULL, nano INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 0), latest REAL NOT NULL);
+"""
+
+
+class PeriodLedger:
+    """Counts spending per day and month in the file at `path`; safe to share and to crash."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        day_nano: int | None = None,
+        month_nano: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path, self.day_nano, self.month_nano = path, day_nano, month_nano
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        self._born = 0.0
+
+    def reserve(self, amount_nano: int) -> int | None:
+        """Put money aside in today's and this month's budget; its id, or None where one is full."""
+        with self._step() as db:
+            now = self._now(db)
+            self._drop_dead(db, now)
+            day, month = _periods(now)
+            if amount_nano:
+                for limit, column, period in (
+                    (self.day_nano, "day", day),
+                    (self.month_nano, "month", month),
+                ):
+                    if limit is not None and _taken(db, column, period) + amount_nano > limit:
+                        return None
+            return db.execute(
+                "INSERT INTO reserved (pid, born, at, day, month, nano) VALUES (?, ?, ?, ?, ?, ?)",
+                (self._pid, self._born, now, day, month, amount_nano),
+            ).lastrowid
+
+    def settle(self, reservation: int, cost_nano: int) -> None:
+        """Replace a reservation by what the call cost, in the periods it was reserved in.
+
+        One that has expired meanwhile is still counted: the money is gone either way.
+        """
+        with self._step() as db:
+            row = db.execute(
+                "DELETE FROM reserved WHERE id = ? RETURNING day, month", (reservation,)
+            ).fetchone()
+            for period in row or _periods(self._now(db)):
+                db.execute(
+                    "INSERT INTO spent VALUES (?, ?)"
+                    " ON CONFLICT (period) DO UPDATE SET nano = nano + excluded.nano",
+                    (period, cost_nano),
+                )
+
+    def spent_nano(self) -> tuple[int, int]:
+        """Spent today and this month."""
+        with self._step() as db:
+            day, month = _periods(self._now(db))
+            return _spent(db, day), _spent(db, month)
+
+    def available_nano(self) -> int | None:
+        """What a further call may reserve; None without a limit, never negative."""
+        with self._step() as db:
+            now = self._now(db)
+            self._drop_dead(db, now)
+            day, month = _periods(now)
+            left = [
+                limit - _taken(db, column, period)
+                for limit, column, period in (
+                    (self.day_nano, "day", day),
+                    (self.month_nano, "month", month),
+                )
+                if limit is not None
+            ]
+        return max(0, min(left)) if left else None
+
+    @contextmanager
+    def _step(self) -> Iterator[sqlite3.Connection]:
+        """One transaction with the write lock held; rolled back as a whole on any error."""
+        with self._lock:
+            try:
+                db = self._open()
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                except BaseException:
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+            except (sqlite3.Error, OSError) as fault:
+                self._connection = None
+                raise LedgerUnavailable(
+                    f"the ledger {str(self.path)!r} of the day and month budgets cannot be used "
+                    f"({fault})",
+                    path=str(self.path),
+                    next_step="free or move the file, or set store= or GRAPHROUTE_HOME to a "
+                    "folder that can be written",
+                ) from fault
+
+    def _open(self) -> sqlite3.Connection:
+        # A connection must not cross a fork: the child opens its own.
+        if self._connection is None or self._pid != os.getpid():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._pid = os.getpid()
+            self._born = psutil.Process(self._pid).create_time()
+            self._connection = sqlite3.connect(
+                self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(_SCHEMA)
+        return self._connection
+
+    def _now(self, db: sqlite3.Connection) -> float:
+        row = db.execute("SELECT latest FROM clock").fetchone()
+        now = max(self._clock(), row[0] if row else 0.0)
+        db.execute(
+            "INSERT INTO clock VALUES (0, ?) ON CONFLICT (id) DO UPDATE SET latest = ?", (now, now)
+        )
+        return now
+
+    def _drop_dead(self, db: sqlite3.Connection, now: float) -> None:
+        owners = db.execute("SELECT DISTINCT pid, born FROM reserved").fetchall()
+        for pid, born in owners:
+            if pid != self._pid and not _lives(pid, born):
+                db.execute("DELETE FROM reserved WHERE pid = ? AND born = ?", (pid, born))
+        db.execute("DELETE FROM reserved WHERE at < ?", (now - EXPIRY_S,))
+
+    def close(self) -> None:
+        """Close the file; a later step opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+
+def _lives(pid: int, born: float) -> bool:
+    """Whether the process that wrote a row still runs; pids are used again, start times are not."""
+    try:
+        return bool(abs(psutil.Process(pid).create_time() - born) < 0.05)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _periods(now_s: float) -> tuple[str, str]:
+    day = datetime.fromtimestamp(now_s, UTC).date().isoformat()
+    return day, day[:7]
+
+
+def _spent(db: sqlite3.Connection, period: str) -> int:
+    row = db.execute("SELECT nano FROM spent WHERE period = ?", (period,)).fetchone()
+    return row[0] if row else 0
+
+
+def _taken(db: sqlite3.Connection, column: str, period: str) -> int:
+    """Spent and reserved of a period; `column` is one of two literals of this module."""
+    query = f"SELECT COALESCE(SUM(nano), 0) FROM reserved WHERE {column} = ?"
+    return _spent(db, period) + int(db.execute(query, (period,)).fetchone()[0])

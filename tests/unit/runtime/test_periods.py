@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from graphroute.errors import LedgerUnavailable
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.periods import EXPIRY_S, PeriodLedger
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
+DAY_S = 86_400
+
+
+def at(path: Path, now: SimpleNamespace, **limits: int) -> PeriodLedger:
+    return PeriodLedger(path / "ledger.sqlite3", clock=lambda: float(now.s), **limits)
+
+
+def test_a_day_and_a_month_are_counted_apart(tmp_path: Path) -> None:
+    now = SimpleNamespace(s=NOON - DAY_S)
+    ledger = at(tmp_path, now, day_nano=100, month_nano=150)
+    first = ledger.reserve(90)
+    assert first is not None
+    ledger.settle(first, 80)
+    assert ledger.reserve(21) is None
+    now.s = NOON
+    assert ledger.available_nano() == 70
+    second = ledger.reserve(70)
+    assert second is not None
+    ledger.settle(second, 70)
+    assert ledger.spent_nano() == (70, 150)
+    assert ledger.reserve(1) is None
+    now.s = NOON + DAY_S
+    assert ledger.available_nano() == 100
+    ledger.close()
+
+
+def test_a_clock_set_back_opens_no_old_period(tmp_path: Path) -> None:
+    now = SimpleNamespace(s=NOON)
+    ledger = at(tmp_path, now, day_nano=100)
+    spent = ledger.reserve(100)
+    assert spent is not None
+    ledger.settle(spent, 100)
+    now.s = NOON - 2 * DAY_S
+    assert ledger.reserve(1) is None
+    ledger.close()
+
+
+def test_reservations_expire_but_their_settlement_still_counts(tmp_path: Path) -> None:
+    now = SimpleNamespace(s=NOON)
+    ledger = at(tmp_path, now, month_nano=100)
+    lost = ledger.reserve(100)
+    assert lost is not None
+    assert ledger.reserve(1) is None
+    now.s += EXPIRY_S + 1
+    again = ledger.reserve(60)
+    assert again is not None
+    ledger.settle(lost, 30)
+    assert ledger.available_nano() == 10
+    ledger.close()
+
+
+def test_a_run_reserves_in_both_ledgers_or_in_none(tmp_path: Path) -> None:
+    periods = at(tmp_path, SimpleNamespace(s=NOON), day_nano=50)
+    run = Ledger(limit_nano=200, periods=periods)
+    assert run.reserve(60) is None
+    assert run.reserved_nano == 0
+    reservation = run.reserve(50)
+    assert reservation is not None
+    run.settle(reservation, 20)
+    assert (run.spent_nano, periods.spent_nano()[0], run.available_nano) == (20, 20, 30)
+    periods.close()
+
+
+def test_a_file_that_is_no_ledger_is_an_error_and_money_stays_closed(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_text("not a database, but long enough to be looked at " * 9)
+    run = Ledger(limit_nano=None, periods=at(tmp_path, SimpleNamespace(s=NOON), day_nano=50))
+    with pytest.raises(LedgerUnavailable, match="not a database"):
+        run.reserve(1)
+    assert run.reserved_nano == 0
+
+
+def _spend(path: str, results: multiprocessing.Queue[int], started: str) -> None:
+    ledger = PeriodLedger(Path(path), month_nano=3_000)
+    total = 0
+    for step in range(400):
+        reservation = ledger.reserve(7)
+        if reservation is not None:
+            ledger.settle(reservation, 5)
+            total += 5
+        if step == 20:
+            Path(started).touch()
+    ledger.close()
+    results.put(total)
+
+
+def _hold_and_hang(path: str, held: str) -> None:
+    ledger = PeriodLedger(Path(path), month_nano=3_000)
+    assert ledger.reserve(1_000) is not None
+    Path(held).touch()
+    signal.pause()
+
+
+def test_processes_share_one_budget_and_a_killed_one_locks_nothing_away(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    file, results = str(tmp_path / "ledger.sqlite3"), context.Queue()
+    held = tmp_path / "held"
+    victim = context.Process(target=_hold_and_hang, args=(file, str(held)))
+    victim.start()
+    while not held.exists():
+        assert victim.is_alive()
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    workers = [
+        context.Process(target=_spend, args=(file, results, str(tmp_path / f"started{n}")))
+        for n in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    totals = [results.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join()
+    ledger = PeriodLedger(Path(file), month_nano=3_000)
+    assert ledger.spent_nano()[1] == sum(totals)
+    # The dead process's 1,000 came back: all but the last call's slack could be spent.
+    assert 2_993 <= sum(totals) <= 3_000
+    ledger.close()
+    results.close()
+    results.join_thread()
