@@ -157,22 +157,22 @@ def test_lambda_container_and_loop() -> None:
     assert (names(seen), seen.sight) == (["llm", "other"], "full")
 
 
-def test_helpers_with_the_model_as_argument() -> None:
+def test_called_functions_with_the_model_as_argument() -> None:
     def innermost(model: Any, text: str) -> Any:
         return model.invoke(f"Please translate this text now: {text}")
 
-    def helper(model: Any, text: str) -> Any:
+    def between(model: Any, text: str) -> Any:
         return innermost(model, text)
 
     def node(state: Any) -> Any:
-        return {"answer": helper(llm, state["question"])}
+        return {"answer": between(llm, state["question"])}
 
     seen = seen_in(node)
     assert (names(seen), seen.sight) == (["llm"], "full")
     assert seen.prompts == ("Please translate this text now: {text}",)
 
 
-def test_helpers_that_call_each_other_end() -> None:
+def test_functions_that_call_each_other_end() -> None:
     def ping(n: int) -> Any:
         return pong(n - 1) if n else llm.invoke("x")
 
