@@ -1,0 +1,105 @@
+"""What the runs of an optimized graph were: calls, models, tokens, money, time, fallbacks, faults.
+
+`fast.report()` makes one from the call records. It reads well as text, in a notebook and as JSON:
+
+>>> from graphroute.ir.record import CallRecord
+>>> call = CallRecord(
+...     run_id="r1", node="draft", step=1, planned="ollama:tiny", model="ollama:tiny", why="plan",
+...     own_model="openai:big", in_tokens=100, out_tokens=20, is_estimated=False,
+...     cost_nano=0, baseline_nano=450_000, started_s=0.0, took_s=0.4)
+>>> report = Report.of([call])
+>>> report.saving.saved_usd
+0.00045
+>>> print(report)
+1 call in 1 run: $0, 0.4 s in models, 100 tokens in, 20 out
+saved about $0.00045 (100.0 %) against the graph's own models at the tokens used
+draft: 1 call (ollama:tiny 1), 100 tokens in, 20 out, $0, 0.4 s
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from graphroute.ir.plan import Plan
+from graphroute.ir.record import CallRecord
+from graphroute.report.saving import Saving, saving
+from graphroute.report.usage import Usage, grouped, total
+
+__all__ = ["SCHEMA", "Report", "Saving", "Usage"]
+
+SCHEMA: Final = "graphroute.report/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Sums over call records; see the module docstring.
+
+    runs: runs with at least one call; totals: all calls, counted by model
+    nodes: in the plan's order, then as they were met; models: dearest first
+    saving: None where no own model's price is known
+    fingerprint: of the planned graph, None if no plan was given
+    """
+
+    runs: int
+    totals: Usage
+    nodes: tuple[Usage, ...]
+    models: tuple[Usage, ...]
+    saving: Saving | None
+    fingerprint: str | None = None
+    planned: tuple[tuple[str, str], ...] = field(default=())
+
+    @classmethod
+    def of(cls, records: Sequence[CallRecord], *, plan: Plan | None = None) -> Report:
+        """Sum `records` up; `plan` gives the order of the nodes and what was planned."""
+        planned = tuple((a.node, a.model) for a in plan.assignments) if plan else ()
+        models = grouped(records, lambda r: r.model, lambda r: r.node)
+        return cls(
+            runs=len({record.run_id for record in records}),
+            totals=total("all", records, lambda r: r.model),
+            nodes=grouped(
+                records, lambda r: r.node, lambda r: r.model, [node for node, _ in planned]
+            ),
+            models=tuple(sorted(models, key=lambda usage: (-usage.cost_usd, usage.name))),
+            saving=saving(records),
+            fingerprint=plan.graph.fingerprint if plan else None,
+            planned=planned,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of schema `graphroute.report/1`."""
+        data = asdict(self)
+        for usage in (data["totals"], *data["nodes"], *data["models"]):
+            usage["calls_by"] = dict(usage["calls_by"])
+            usage["reasons"] = dict(usage["reasons"])
+        data["planned"] = dict(data["planned"])
+        return {"schema": SCHEMA, **data}
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """JSON text; money in USD, times in seconds."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False) + "\n"
+
+    def __str__(self) -> str:
+        from graphroute.report import text
+
+        return text.plain(self)
+
+    def __rich__(self) -> Any:
+        from graphroute.report import text
+
+        return text.table(self)
+
+    def _repr_html_(self) -> str:
+        from graphroute.report import html
+
+        return html.page(self)
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
+        """For notebooks: HTML, plain text and the JSON itself."""
+        return {
+            "text/html": self._repr_html_(),
+            "text/plain": str(self),
+            "application/json": self.to_dict(),
+        }

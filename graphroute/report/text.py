@@ -1,0 +1,123 @@
+"""A report as plain sentences and, for the command line, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphroute.report.saving import Saving
+from graphroute.report.usage import Usage
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from graphroute.report import Report
+
+
+def usd(value: float) -> str:
+    """Dollars with three significant digits, never rounded to nothing.
+
+    >>> usd(0), usd(0.00045), usd(12.5), usd(-0.002)
+    ('$0', '$0.00045', '$12.50', '-$0.002')
+    """
+    sign, size = ("-" if value < 0 else ""), abs(value)
+    if size == 0:
+        return "$0"
+    if size >= 1:
+        return f"{sign}${size:,.2f}"
+    digits = f"{size:.12f}"
+    zeros = len(digits[2:]) - len(digits[2:].lstrip("0"))
+    return f"{sign}${size:.{min(zeros + 3, 12)}f}".rstrip("0")
+
+
+def plural(number: int, word: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def plain(report: Report) -> str:
+    """The whole report in lines."""
+    all_calls = report.totals
+    lines = [
+        f"{plural(all_calls.calls, 'call')} in {plural(report.runs, 'run')}: "
+        f"{usd(all_calls.cost_usd)}, {all_calls.time_s:.1f} s in models, {_tokens(all_calls)}"
+    ]
+    if not all_calls.calls:
+        return "no model call was made yet"
+    if report.saving:
+        lines.append(saving_line(report.saving))
+    lines += [
+        f"{node.name}: {plural(node.calls, 'call')} ({pairs(node.calls_by)}), {_tokens(node)}, "
+        f"{usd(node.cost_usd)}, {node.time_s:.1f} s{notes(node, '; ')}"
+        for node in report.nodes
+    ]
+    return "\n".join(lines)
+
+
+def saving_line(saving: Saving) -> str:
+    """What was saved, how sure that is, and which calls could not be compared."""
+    share = "" if saving.share is None else f" ({abs(saving.share):.1%})".replace("%", " %")
+    verb = "saved about" if saving.saved_usd >= 0 else "cost about"
+    more = "" if saving.saved_usd >= 0 else " more"
+    line = (
+        f"{verb} {usd(abs(saving.saved_usd))}{share}{more} "
+        "against the graph's own models at the tokens used"
+    )
+    if saving.low_usd is not None and saving.high_usd is not None:
+        line += (
+            f"; {usd(saving.per_run_usd)} a run, 95 % interval "
+            f"{usd(saving.low_usd)} to {usd(saving.high_usd)}"
+        )
+    if saving.left_out_calls:
+        line += f"; {plural(saving.left_out_calls, 'call')} without a known own price left out"
+    return line
+
+
+def notes(usage: Usage, lead: str = "") -> str:
+    """What was out of the ordinary, or nothing."""
+    found = [
+        f"{usage.moved_calls} not as planned ({pairs(usage.reasons)})" if usage.moved_calls else "",
+        f"{usage.capped_calls} shortened by the budget" if usage.capped_calls else "",
+        f"{usage.failed_calls} failed" if usage.failed_calls else "",
+        plural(usage.faults, "routing fault") if usage.faults else "",
+        f"tokens of {usage.estimated_calls} estimated" if usage.estimated_calls else "",
+    ]
+    said = ", ".join(filter(None, found))
+    return f"{lead}{said}" if said else ""
+
+
+def pairs(counted: tuple[tuple[str, int], ...]) -> str:
+    """`a 3, b 1`."""
+    return ", ".join(f"{name} {number}" for name, number in counted)
+
+
+def table(report: Report) -> Group:
+    """The same for a terminal."""
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    if not report.totals.calls:
+        return Group(Text(plain(report)))
+    shown = Table(title=None, header_style="bold", expand=False)
+    for name in ("node", "calls", "models", "tokens in", "out", "cost", "time", "notes"):
+        shown.add_column(name, justify="left" if name in ("node", "models", "notes") else "right")
+    for usage in (*report.nodes, report.totals):
+        is_total = usage is report.totals
+        shown.add_row(
+            escape(usage.name),
+            f"{usage.calls:,}",
+            escape(pairs(usage.calls_by)),
+            f"{usage.in_tokens:,}",
+            f"{usage.out_tokens:,}",
+            usd(usage.cost_usd),
+            f"{usage.time_s:.1f} s",
+            escape(notes(usage)),
+            style="bold" if is_total else "",
+        )
+    lines = [Text(saving_line(report.saving))] if report.saving else []
+    return Group(shown, *lines)
+
+
+def _tokens(usage: Usage) -> str:
+    return f"{usage.in_tokens:,} tokens in, {usage.out_tokens:,} out"
