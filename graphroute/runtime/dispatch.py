@@ -43,7 +43,7 @@ class RunHandle:
     """What travels through a run's configs: one per outermost invocation of an optimized graph.
 
     base_depth: levels of plain graphs around the optimized one, cut from node paths
-    above: path of the node in which the current lineage of checkpoints starts, `""` at the outermost
+    above: path of the node in which the lineage of checkpoints starts, `""` at the outermost
     """
 
     policy: Policy
