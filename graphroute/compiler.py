@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from platformdirs import user_data_path
 
@@ -25,6 +25,7 @@ from graphroute.ir.catalog import Model
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import Budget, Objective, RouteHints
 from graphroute.ir.plan import Plan
+from graphroute.planner import make_plan
 from graphroute.pool import Pool, build_pool
 from graphroute.protocols import PromptScorer, StepScorer
 from graphroute.report import Report
@@ -69,7 +70,7 @@ class Compilation:
         if not isinstance(step_scorer, StepScorer):  # pragma: no cover - contract-tested
             raise TypeError("scorer 'structural' scores no steps")
         return make_plan(
-            replace(graph, warnings=(*graph.warnings, *pool.warnings)),
+            replace(graph, warnings=(*graph.warnings, *pool.warnings, *_remarks(graph))),
             pool.catalog,
             budget=self.budget,
             objective=self.objective,
@@ -85,11 +86,13 @@ class Compilation:
             return None
         return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
 
-    def prompts(self) -> PromptScorer:
+    def prompts(self) -> PromptScorer | None:
         """The scorer that looks at each call's prompt."""
         if not isinstance(self.scorer, str):
             return self.scorer
         name = "lexical" if self.scorer == "auto" else self.scorer
+        if self.scorer == "auto" and name not in registry.names("scorers"):
+            return None
         scorer = registry.build("scorers", name)
         if not isinstance(scorer, PromptScorer):
             raise InvalidValue(
@@ -123,6 +126,12 @@ def compilation(
     if isinstance(models, str) and models != "auto":
         raise InvalidValue(
             f"models={models!r} is one name", value=models, next_step=f"write models=[{models!r}]"
+        )
+    if limits.on_exceed == "interrupt":
+        raise InvalidValue(
+            "budget on_exceed='interrupt' cannot pause a run in this version",
+            value=limits.on_exceed,
+            next_step="use 'degrade' or 'raise'",
         )
     for name, hints in (nodes or {}).items():
         if not isinstance(hints, RouteHints):
@@ -292,6 +301,25 @@ def _with_own_models_only(graph: Graph) -> Graph:
         for node in graph.nodes
     )
     return replace(graph, nodes=nodes)
+
+
+_FOR_LATER: Final = ("cache", "batch", "verify", "deferrable")
+"""Facts of `RouteHints` that belong to the cache, the batcher and verified escalation."""
+
+
+def _unused(graph: Graph) -> tuple[str, ...]:
+    """Warnings of a graph without models, and of stated facts this version does not act on."""
+    silent = (
+        ()
+        if any(node.may_call_model for node in graph.nodes)
+        else (f"no node of graph {graph.name!r} calls a chat model: there is nothing to assign",)
+    )
+    return silent + tuple(
+        f"node {node.name!r}: {name}= is noted, but this version does not act on it"
+        for node in graph.nodes
+        for name in _FOR_LATER
+        if getattr(node.hints, name)
+    )
 
 
 def _stated(graph: Graph) -> dict[str, RouteHints]:

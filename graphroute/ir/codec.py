@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -74,7 +75,16 @@ def plan_schema() -> dict[str, Any]:
     }
 
 
+def rounded(plan: Plan) -> Plan:
+    """The plan with its floats as they stand in its JSON, so that reading it back is exact."""
+    return cast(Plan, _rounded(plan))
+
+
 def _rounded(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _rounded(getattr(value, f.name)) for f in fields(value)})
+    if isinstance(value, tuple):
+        return tuple(_rounded(item) for item in value)
     if isinstance(value, float):
         return float(f"{value:.12g}")
     if isinstance(value, dict):

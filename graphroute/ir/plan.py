@@ -8,12 +8,16 @@ out of the JSON unless asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+from graphroute.errors import PlanError
 from graphroute.ir.catalog import Capability
 from graphroute.ir.graph import EdgeKind, NodeKind, Sight
 from graphroute.ir.hints import Objective, OnExceed
 from graphroute.ir.problem import Status
+
+if TYPE_CHECKING:
+    from graphroute.ir.compare import Difference
 
 SCHEMA: Final = "graphroute.plan/1"
 
@@ -106,6 +110,7 @@ class Assignment:
     complexity: difficulty in [0, 1], in complexity_low … complexity_high with 90 % confidence
     quality: probability of a good answer, in (0, 1)
     constraints: what bound the choice, in words
+    taint: nodes and state keys along which private data comes here, empty where none does
     fallbacks: the models that take over, in this order, where the chosen one cannot serve a call
     """
 
@@ -130,6 +135,7 @@ class Assignment:
     runner_up: RunnerUp | None
     constraints: tuple[str, ...]
     reason: str
+    taint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +161,51 @@ class SolverReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A limit of a conflict: what it is, and the smallest value that would end the conflict."""
+
+    limit: str
+    value: float
+    needed: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Infeasible:
-    """Why there is no plan: the limit that fails, its value, and the smallest one that works."""
+    """Why there is no plan: the limit that fails, its value, and the smallest one that works.
+
+    conflict: the smallest set of limits that cannot be kept together; each entry says how far it
+        would have to move if the others stay
+    """
 
     limit: str
     value: float | None
     needed: float | None
     message: str
+    conflict: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One plan of a frontier: expected USD, quality, seconds, and the model of each assignment."""
+
+    cost_usd: float
+    quality: float
+    latency_s: float
+    models: tuple[str, ...]
+
+
+class PlansAgain(Protocol):
+    """What `make_plan` leaves on a plan so that it can be planned again under other limits."""
+
+    def what_if(
+        self, *, budget: float | None, deadline_s: float | None, without_model: str | None
+    ) -> Plan:
+        """The plan under one change."""
+        ...
+
+    def frontier(self) -> tuple[Point, ...]:
+        """Undominated plans, cheapest first."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +228,10 @@ class Plan:
     solver: SolverReport
     feasible: bool
     infeasible: Infeasible | None
+    deadline_s: float | None = None
+    time_price: float = 0.0
+    critical_path: tuple[str, ...] = ()
+    parallel_groups: tuple[tuple[str, ...], ...] = ()
 
     def assignment(self, node: str) -> Assignment | None:
         """The assignment of a node, None where it calls no model."""
@@ -202,3 +250,58 @@ class Plan:
         from graphroute.ir import codec
 
         return codec.load_plan(text)
+
+    def explain(self, node: str | None = None) -> str:
+        """The plan, or one node of it, in sentences; KeyError for a node that is not in it."""
+        from graphroute.ir import explain
+
+        return explain.explain(self, node)
+
+    def diff(self, other: Plan) -> Difference:
+        """What changes from this plan to `other`; `str()` of it is for people."""
+        from graphroute.ir import compare
+
+        return compare.compare(self, other)
+
+    def to_mermaid(self) -> str:
+        """A Mermaid flowchart, one colour per model, with a legend."""
+        from graphroute.ir import mermaid
+
+        return mermaid.to_mermaid(self)
+
+    def frontier(self) -> tuple[Point, ...]:
+        """Plans that none beats in cost, quality and latency; only on a plan just made."""
+        return self._again_or_error("frontier").frontier()
+
+    def what_if(
+        self,
+        *,
+        budget: float | None = None,
+        deadline_s: float | None = None,
+        without_model: str | None = None,
+    ) -> Plan:
+        """The plan under another budget (USD per run), deadline (s), or without one model."""
+        again = self._again_or_error("what_if")
+        return again.what_if(budget=budget, deadline_s=deadline_s, without_model=without_model)
+
+    def _again_or_error(self, name: str) -> PlansAgain:
+        again: PlansAgain | None = getattr(self, "_again", None)
+        if again is None:
+            raise PlanError(
+                f"{name}() needs the graph and the pool, and a plan read from JSON has neither",
+                next_step="plan again with graphroute.plan(graph, …)",
+            )
+        return again
+
+    def _repr_html_(self) -> str:
+        from graphroute.ir import html
+
+        return html.to_html(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """For notebooks: the table, the drawing as Mermaid text, and plain sentences."""
+        return {
+            "text/html": self._repr_html_(),
+            "text/vnd.mermaid": self.to_mermaid(),
+            "text/plain": self.explain(),
+        }

@@ -1,0 +1,123 @@
+"""What the passes find out about a graph: visits, supersteps, tokens, loops, taint.
+
+`Facts` starts with the graph and what earlier runs showed; each pass returns a copy with its own
+fields filled in. Nothing here depends on the pool or on a budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from graphroute.ir.graph import Graph
+
+
+def _counts() -> Mapping[str, float]:
+    return MappingProxyType({})
+
+
+def _transitions() -> Mapping[tuple[str, str], float]:
+    return MappingProxyType({})
+
+
+RECURSION_LIMIT = 1000
+"""LangGraph's own default for the number of supersteps of a run (1.0.6 and later)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Counts and means from earlier runs; what is missing falls back to the priors.
+
+    edges: how often each (source, target) transition was taken
+    fanout: mean number of `Send` tasks per activation, by target node
+    calls: mean model calls per visit; in_tokens, out_tokens: means per call, by node
+    """
+
+    edges: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
+    fanout: Mapping[str, float] = field(default_factory=_counts)
+    calls: Mapping[str, float] = field(default_factory=_counts)
+    in_tokens: Mapping[str, float] = field(default_factory=_counts)
+    out_tokens: Mapping[str, float] = field(default_factory=_counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeVisits:
+    """How often one node runs per run of the whole graph.
+
+    p95: 95th percentile over simulated runs; most: bound from the recursion limit, infinite where
+        a `Send` decides how many tasks there are
+    """
+
+    node: str
+    expected: float
+    p95: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superstep:
+    """Nodes that run at the same time, and how often that happens per run (expected).
+
+    tasks: number of tasks of each node in such a superstep (above 1 after a `Send`)
+    """
+
+    weight: float
+    nodes: tuple[str, ...]
+    tasks: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFact:
+    """Expected tokens of one node: calls per visit, the rest per call."""
+
+    node: str
+    calls: float
+    in_tokens: float
+    out_tokens: float
+    max_out_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """Nodes that can run again, and how often the busiest of them is expected to."""
+
+    nodes: tuple[str, ...]
+    expected_iterations: float
+    has_exit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taint:
+    """A node that must stay on this machine, and how the private data gets there.
+
+    path: node and state-key names from the source of the private data to the node, alternating
+    """
+
+    node: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A graph and what is known of it; see the module docstring.
+
+    probabilities: one per edge of the graph, in its order
+    samples: simulated runs, each the visits of every node in graph order; one row where nothing
+        in the graph is left to chance
+    """
+
+    graph: Graph
+    observed: Observed = field(default_factory=Observed)
+    recursion_limit: int = RECURSION_LIMIT
+    seed: int = 0
+    probabilities: tuple[float, ...] = ()
+    visits: tuple[NodeVisits, ...] = ()
+    samples: tuple[tuple[float, ...], ...] = ()
+    supersteps: tuple[Superstep, ...] = ()
+    loops: tuple[Loop, ...] = ()
+    tokens: tuple[TokenFact, ...] = ()
+    parallel_groups: tuple[tuple[str, ...], ...] = ()
+    critical_path: tuple[str, ...] = ()
+    taints: tuple[Taint, ...] = ()
+    warnings: tuple[str, ...] = ()

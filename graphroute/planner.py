@@ -1,0 +1,106 @@
+"""Plan one graph over one pool: passes, estimate, formulate, solve, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from graphroute import registry
+from graphroute.errors import InvalidValue, NoModelFound
+from graphroute.ir.catalog import Catalog
+from graphroute.ir.codec import rounded
+from graphroute.ir.facts import RECURSION_LIMIT, Facts, Observed
+from graphroute.ir.graph import Graph
+from graphroute.ir.hints import Budget, Objective
+from graphroute.ir.plan import Plan
+from graphroute.planning.decide import decide
+from graphroute.planning.estimate import estimate
+from graphroute.planning.formulate import Limits, check_deadline, formulate
+from graphroute.planning.what_if import WhatIf, without_model
+from graphroute.protocols import Solver, StepScorer
+
+TIME_LIMIT_S = 0.5
+"""What the search may take after the bound; only hard, large problems use any of it."""
+
+
+def study(
+    graph: Graph,
+    *,
+    recursion_limit: int | None = None,
+    observed: Observed | None = None,
+    seed: int = 0,
+) -> Facts:
+    """Run every pass over the graph."""
+    from graphroute.passes import PASSES  # networkx takes a quarter of a second to import
+
+    limit = recursion_limit or graph.recursion_limit or RECURSION_LIMIT
+    facts = Facts(graph=graph, observed=observed or Observed(), recursion_limit=limit, seed=seed)
+    for each in PASSES:
+        facts = each(facts)
+    return facts
+
+
+def make_plan(
+    graph: Graph,
+    catalog: Catalog,
+    *,
+    budget: Budget,
+    objective: Objective = "quality",
+    deadline_s: float | None = None,
+    seed: int = 0,
+    step_scorer: StepScorer,
+    recursion_limit: int | None = None,
+    memory_limit_bytes: int | None = None,
+    observed: Observed | None = None,
+    qualities: Mapping[tuple[str, str], float] | None = None,
+    solver: str = "auto",
+) -> Plan:
+    """Which model of the catalog serves each step of the graph.
+
+    deadline_s: seconds the expected run may take; memory_limit_bytes: what local models may hold
+    recursion_limit: supersteps of a run (default: the graph's own, else LangGraph's)
+    observed, qualities: what earlier runs showed; they replace the priors
+
+    Where no assignment keeps every limit the plan has `feasible` False and says which limit and
+    the smallest value that works. Raises `UnknownModel` for hints that name models the pool lacks
+    (all of them together), `NoModelFound` for an empty pool, `InvalidValue` for a bad deadline.
+    """
+    check_deadline(deadline_s)
+    if objective not in ("quality", "cost", "latency"):
+        raise InvalidValue(
+            f"objective={objective!r}",
+            value=objective,
+            next_step="use 'quality', 'cost' or 'latency'",
+        )
+    if not len(catalog):
+        raise NoModelFound(
+            f"graph {graph.name!r} calls no chat model that could be seen and the pool is empty",
+            graph=graph.name,
+            next_step="pass models=[…]",
+        )
+    facts = study(graph, recursion_limit=recursion_limit, observed=observed, seed=seed)
+    profile = estimate(facts, step_scorer)
+    search = cast(Solver, registry.build("solvers", solver))
+    allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
+
+    def plan_under(budget: Budget, limits: Limits, objective: Objective, without: str) -> Plan:
+        problem = formulate(
+            facts,
+            profile,
+            catalog,
+            budget=budget,
+            objective=objective,
+            limits=limits,
+            qualities=qualities,
+        )
+        if without:
+            problem = without_model(problem, without)
+        solution = search.solve(problem, time_limit_s=TIME_LIMIT_S)
+        made = rounded(decide(facts, profile, catalog, problem, solution, budget=budget, seed=seed))
+        again = WhatIf(
+            plan_under=plan_under, budget=budget, limits=limits, objective=objective, made=made
+        )
+        object.__setattr__(made, "_again", again)
+        return made
+
+    return plan_under(budget, allowed, objective, "")

@@ -1,0 +1,71 @@
+"""The tail of a run's cost: its 95th percentile, and the most it can be.
+
+p95: the visits of the simulated runs, times the cost per visit, times a lognormal factor per node
+and run for how long prompts and answers turn out (`TOKEN_SPREAD`, mean 1, seeded). Worst case: the
+most visits the recursion limit allows, each with a full context and the longest answer; unknown
+where a `Send`, an unlimited answer or an unknown context leaves it open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphroute.ir.catalog import ModelSpec
+from graphroute.ir.facts import Facts
+from graphroute.ir.profile import NodeProfile, Profile
+
+TOKEN_SPREAD = 0.5
+"""Standard deviation of the logarithm of a call's cost around its mean."""
+
+RUNS = 400
+
+
+def p95_usd(facts: Facts, profile: Profile, costs_usd: Sequence[float], seed: int) -> float:
+    """95th percentile of a run's cost in USD; `costs_usd[i]` is per expected run of node i."""
+    names = {name: k for k, name in enumerate(facts.graph.names)}
+    columns = [names[p.node] for p in profile.nodes]
+    if not columns or not facts.samples:
+        return 0.0
+    visits = np.array(facts.samples)[:, columns]
+    per_visit = np.array(
+        [
+            c / p.visits if p.visits > 0 else 0.0
+            for c, p in zip(costs_usd, profile.nodes, strict=True)
+        ]
+    )
+    if len(visits) < RUNS:
+        visits = np.repeat(visits, -(-RUNS // len(visits)), axis=0)[:RUNS]
+    noise = np.random.default_rng(seed).standard_normal(visits.shape)
+    factor = np.exp(TOKEN_SPREAD * noise - TOKEN_SPREAD**2 / 2)
+    totals = (visits * per_visit * factor).sum(axis=1)
+    return max(float(np.quantile(totals, 0.95)), float(sum(costs_usd)))
+
+
+def worst_usd(profile: Profile, models: Sequence[ModelSpec]) -> float | None:
+    """The most a run can cost in USD, or None where nothing bounds it."""
+    total = 0.0
+    for p, model in zip(profile.nodes, models, strict=True):
+        one = worst_call_usd(p, model)
+        if one == 0.0:
+            continue
+        if one is None or not math.isfinite(p.visits_max):
+            return None
+        total += one * max(1.0, p.calls) * p.visits_max
+    return total
+
+
+def worst_call_usd(profile: NodeProfile, model: ModelSpec) -> float | None:
+    """The most one call can cost in USD, or None where nothing bounds it."""
+    if not model.price.in_usd and not model.price.out_usd:
+        return 0.0
+    caps = [c for c in (profile.max_out_tokens, model.max_output_tokens) if c is not None]
+    if model.context_tokens is None:
+        return None
+    longest = min([*caps, model.context_tokens])
+    # Prompt and answer share the window; whichever is dearer fills what the other leaves.
+    if model.price.out_usd >= model.price.in_usd:
+        return model.cost_usd(model.context_tokens - longest, longest)
+    return model.cost_usd(model.context_tokens, 0)

@@ -1,0 +1,170 @@
+"""A problem as independent choices: each group picks one option with a value, a cost and a time.
+
+A node alone in its supersteps is a group with one option per model. Nodes that share a superstep
+depend on each other through its slowest lane, so together they are one group whose options are the
+combinations of their models that no other combination beats. Time is then a plain sum over groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphroute.ir.problem import Floats, Problem
+
+MOST_COMBINATIONS = 4096
+
+
+class TooManyCombinations(Exception):
+    """Nodes of one superstep have too many undominated combinations to list."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Choices:
+    """value[g, o], cost[g, o], time[g, o] (value −inf where there is no such option).
+
+    members[g]: the nodes of a group; picks[g]: their models, one row per option
+    """
+
+    value: Floats
+    cost: Floats
+    time: Floats
+    members: tuple[tuple[int, ...], ...]
+    picks: tuple[tuple[tuple[int, ...], ...], ...]
+
+    def models(self, options: np.ndarray[tuple[int], np.dtype[np.intp]], n: int) -> tuple[int, ...]:
+        """The model of each of the n nodes under one option per group."""
+        chosen = [0] * n
+        for g, o in enumerate(options):
+            for node, model in zip(self.members[g], self.picks[g][o], strict=True):
+                chosen[node] = model
+        return tuple(chosen)
+
+
+def choices(problem: Problem, *, is_timed: bool) -> Choices:
+    """The groups of a problem; with `is_timed` False every node is its own group, without time."""
+    order = sorted(
+        range(len(problem.models)), key=lambda m: (not problem.is_local(m), problem.models[m])
+    )
+    value = problem.weight[:, None] * problem.log_quality
+    if problem.objective == "cost":
+        value = -problem.cost_usd
+    time = np.zeros_like(problem.cost_usd)
+    groups = [[i] for i in range(len(problem.nodes))]
+    if is_timed:
+        groups = _together(problem)
+        for step in problem.timeline:
+            if len(step.nodes) == 1:
+                node = step.nodes[0]
+                time[node] += [
+                    step.weight * problem.lane_s(node, step.tasks[0], m)
+                    for m in range(len(problem.models))
+                ]
+    if problem.objective == "latency":
+        value = -time
+    if all(len(g) == 1 for g in groups):
+        value = np.where(problem.feasible, value, -np.inf)[:, order]
+        row = tuple((m,) for m in order)
+        return Choices(
+            value=value,
+            cost=problem.cost_usd[:, order],
+            time=time[:, order],
+            members=tuple((g[0],) for g in groups),
+            picks=(row,) * len(groups),
+        )
+    tables = [_table(problem, group, order, value, time) for group in groups]
+    width = max(len(t[3]) for t in tables)
+    stacked = np.zeros((3, len(groups), width))
+    stacked[0] = -np.inf
+    for g, (v, c, t, _) in enumerate(tables):
+        stacked[:, g, : len(v)] = v, c, t
+    return Choices(
+        value=stacked[0],
+        cost=stacked[1],
+        time=stacked[2],
+        members=tuple(tuple(g) for g in groups),
+        picks=tuple(t[3] for t in tables),
+    )
+
+
+def _together(problem: Problem) -> list[list[int]]:
+    """Nodes joined by supersteps they share, in order of their first node."""
+    root = list(range(len(problem.nodes)))
+
+    def find(i: int) -> int:
+        while root[i] != i:
+            i = root[i]
+        return i
+
+    for step in problem.timeline:
+        for node in step.nodes[1:]:
+            a, b = sorted((find(step.nodes[0]), find(node)))
+            root[b] = a
+    groups: dict[int, list[int]] = {}
+    for i in range(len(root)):
+        groups.setdefault(find(i), []).append(i)
+    return list(groups.values())
+
+
+_Table = tuple[Floats, Floats, Floats, tuple[tuple[int, ...], ...]]
+
+
+def _table(
+    problem: Problem, group: list[int], order: list[int], value: Floats, time: Floats
+) -> _Table:
+    shared = [s for s in problem.timeline if len(s.nodes) > 1 and s.nodes[0] in group]
+    # A row: value, cost, time alone, then per shared superstep its cloud maximum and local queue.
+    rows = np.zeros((1, 3 + 2 * len(shared)))
+    picks: list[tuple[int, ...]] = [()]
+    for node in group:
+        options = [m for m in order if problem.feasible[node, m]]
+        grown, names = [], []
+        for m in options:
+            new = rows.copy()
+            new[:, 0] += value[node, m]
+            new[:, 1] += problem.cost_usd[node, m]
+            new[:, 2] += time[node, m]
+            for k, step in enumerate(shared):
+                if node in step.nodes:
+                    lane = problem.lane_s(node, step.tasks[step.nodes.index(node)], m)
+                    column = 3 + 2 * k
+                    if problem.is_local(m):
+                        new[:, column + 1] += lane
+                    else:
+                        new[:, column] = np.maximum(new[:, column], lane)
+            grown.append(new)
+            names += [(*p, m) for p in picks]
+        if not grown:
+            return np.zeros(0), np.zeros(0), np.zeros(0), ()
+        rows = np.concatenate(grown)
+        kept = undominated(np.column_stack([-rows[:, 0], rows[:, 1:]]))
+        rows, picks = rows[kept], [names[i] for i in kept]
+        if len(rows) > MOST_COMBINATIONS:
+            raise TooManyCombinations
+    total = rows[:, 2].copy()
+    for k, step in enumerate(shared):
+        total += step.weight * rows[:, 3 + 2 * k : 5 + 2 * k].max(axis=1)
+    worth = -total if problem.objective == "latency" else rows[:, 0]
+    kept = undominated(np.column_stack([-worth, rows[:, 1], total]))
+    return worth[kept], rows[kept, 1], total[kept], tuple(picks[i] for i in kept)
+
+
+def undominated(points: Floats) -> list[int]:
+    """Indices of rows that no other row is at most as large as in every column; of equal rows
+    the first.
+
+    >>> import numpy as np
+    >>> undominated(np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]]))
+    [0, 1]
+    """
+    order = np.lexsort(points.T[::-1])
+    kept: list[int] = []
+    front = np.empty_like(points)
+    for i in order:
+        size = len(kept)
+        if size and bool(np.any(np.all(front[:size] <= points[i], axis=1))):
+            continue
+        front[size] = points[i]
+        kept.append(int(i))
+    return sorted(kept)

@@ -1,0 +1,147 @@
+"""The order in which solvers are tried on one problem, and what is told about the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from graphroute.ir.problem import Problem, Solution
+from graphroute.solvers import _conflict, _dual, _labels, _residency
+from graphroute.solvers._choices import Choices, TooManyCombinations, choices
+
+Fallback = Callable[[Problem, Solution | None], Solution]
+GAP_PROVED = 1e-9
+
+
+def gap(bound: float, value: float) -> float:
+    """(bound − value) / max(|bound|, 1e-9), never below 0."""
+    return max(0.0, bound - value) / max(abs(bound), 1e-9)
+
+
+def run(
+    problem: Problem,
+    name: str,
+    *,
+    labels: bool = True,
+    stop_gap: float = GAP_PROVED,
+    fallback: Fallback | None = None,
+) -> Solution:
+    """Solve under every limit; an infeasible one names the conflict. Times itself."""
+    started = time.perf_counter()
+
+    def once(p: Problem) -> Solution:
+        return _under_memory(p, name, labels=labels, stop_gap=stop_gap, fallback=fallback)
+
+    found = once(problem)
+    if found.status == "infeasible":
+        found = _conflict.explain(problem, name, once)
+    return replace(found, ms=(time.perf_counter() - started) * 1e3)
+
+
+def _under_memory(
+    problem: Problem, name: str, *, labels: bool, stop_gap: float, fallback: Fallback | None
+) -> Solution:
+    def once(p: Problem) -> Solution:
+        return _core(p, name, labels=labels, stop_gap=stop_gap, fallback=fallback)
+
+    if not _residency.is_needed(problem):
+        return once(replace(problem, load_s=()))
+    best: Solution | None = None
+    bound = float("-inf")
+    for restricted, load in _residency.resident_sets(problem):
+        found = once(restricted)
+        if found.status == "infeasible":
+            continue
+        if problem.objective == "latency":
+            value = problem.value_of(found.choice)
+            found = replace(found, value=value, bound=max(found.bound - load, value))
+        bound = max(bound, found.bound)
+        if best is None or found.value > best.value + 1e-12:
+            best = found
+    if best is None:
+        return Solution(status="infeasible", solver=name)
+    bound = max(bound, best.value)
+    return replace(best, bound=bound, gap=gap(bound, best.value))
+
+
+def _core(
+    problem: Problem, name: str, *, labels: bool, stop_gap: float, fallback: Fallback | None
+) -> Solution:
+    if not len(problem.nodes):
+        return Solution(status="optimal", solver=name, value=0.0, bound=0.0, gap=0.0)
+    if not problem.feasible.any(axis=1).all():
+        return Solution(status="infeasible", solver=name)
+    is_timed = problem.deadline_s is not None or problem.objective == "latency"
+    try:
+        table = choices(problem, is_timed=is_timed)
+    except TooManyCombinations:
+        if fallback is None:
+            return _serial(problem, name)
+        return fallback(problem, None)
+    priced = _dual.solve(table, problem.budget_usd, problem.deadline_s)
+    found = _solution(problem, name, table, priced, priced.options, is_optimal=False)
+    if found is not None and found.gap <= stop_gap:
+        is_proved = found.gap <= GAP_PROVED
+        return replace(found, status="optimal" if is_proved else "feasible")
+    if labels:
+        better, is_proved = _labels.solve(table, priced, problem.budget_usd, problem.deadline_s)
+        if is_proved:
+            options = better if better is not None else priced.options
+            solved = _solution(problem, name, table, priced, options, is_optimal=True)
+            return solved or Solution(status="infeasible", solver=name)
+    if fallback is not None:
+        return fallback(problem, found)
+    return found or Solution(status="infeasible", solver=name)
+
+
+def _solution(
+    problem: Problem,
+    name: str,
+    table: Choices,
+    priced: _dual.Priced,
+    options: _dual.Options | None,
+    *,
+    is_optimal: bool,
+) -> Solution | None:
+    if options is None:
+        return None
+    choice = table.models(_dual.cheapen(table, options), len(problem.nodes))
+    value = problem.value_of(choice)
+    bound = value if is_optimal else max(priced.bound, value)
+    return Solution(
+        status="optimal" if is_optimal else "feasible",
+        solver=name,
+        choice=choice,
+        value=value,
+        bound=bound,
+        gap=gap(bound, value),
+        shadow_price=priced.cost_price,
+        time_price=priced.time_price,
+    )
+
+
+def _serial(problem: Problem, name: str) -> Solution:
+    """Too many parallel nodes to combine: solve as if they ran one by one, which is never faster.
+
+    A plan that keeps the deadline then keeps it in parallel as well.
+    """
+    steps = tuple(
+        replace(step, nodes=(n,), tasks=(t,))
+        for step in problem.timeline
+        for n, t in zip(step.nodes, step.tasks, strict=True)
+    )
+    found = _core(replace(problem, steps=steps), name, labels=True, stop_gap=0.01, fallback=None)
+    if found.status == "infeasible":
+        return found
+    value = problem.value_of(found.choice)
+    # The serial bound does not hold for the parallel run; without any limit one does.
+    free = _core(
+        replace(problem, deadline_s=None, objective="quality"),
+        name,
+        labels=False,
+        stop_gap=1.0,
+        fallback=None,
+    )
+    bound = max(free.bound, value) if problem.objective == "quality" else 0.0
+    return replace(found, status="feasible", value=value, bound=bound, gap=gap(bound, value))

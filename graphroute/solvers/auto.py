@@ -1,0 +1,74 @@
+"""The portfolio: bound first, prove where that is cheap, search only where the gap is large.
+
+1. Lagrangian prices give a bound and a repaired assignment; a gap below `SMALL_GAP` on a large
+   problem ends it there.
+2. Label setting proves the optimum on problems of ordinary size, with those prices as its bound.
+3. Where the labels outgrow their limit and the gap is still above `LARGE_GAP`, HiGHS takes the
+   problem for what is left of the time limit.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import ClassVar
+
+from graphroute.ir.problem import Problem, Solution
+from graphroute.solvers._portfolio import GAP_PROVED, gap, run
+
+REQUIRES: tuple[str, ...] = ("numpy",)
+EXAMPLES: tuple[dict[str, object], ...] = ({},)
+RANK = 0
+
+SMALL_GAP = 1e-3
+LARGE_GAP = 0.01
+LARGE = 60
+"""Nodes from which on a gap below `SMALL_GAP` is not worth closing."""
+
+
+class Auto:
+    """Chooses the solver by size and gap; the solution names the one that answered."""
+
+    name = "auto"
+    CAPABILITIES: ClassVar[frozenset[str]] = frozenset({"budget", "deadline", "memory"})
+
+    def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
+        """The best assignment found within the time limit."""
+        ends = time.monotonic() + time_limit_s
+
+        def fallback(hard: Problem, found: Solution | None) -> Solution:
+            if found is not None and found.gap <= LARGE_GAP:
+                return found
+            left = ends - time.monotonic()
+            if find_spec("highspy") is None or left <= 0:
+                return found or Solution(status="time_limit", solver="auto")
+            from graphroute.solvers import milp
+
+            proved = milp.build().once(hard, time_limit_s=left)
+            if found is None:
+                return proved
+            if proved.status == "infeasible":
+                return proved
+            best = max(found, proved, key=lambda s: s.value)
+            bound = max(min(found.bound, proved.bound), best.value)
+            return replace(
+                best,
+                bound=bound,
+                gap=gap(bound, best.value),
+                shadow_price=found.shadow_price,
+                time_price=found.time_price,
+            )
+
+        is_large = len(problem.nodes) >= LARGE
+        return run(
+            problem,
+            "exact" if not is_large else "lagrangian",
+            stop_gap=SMALL_GAP if is_large else GAP_PROVED,
+            fallback=fallback,
+        )
+
+
+def build() -> Auto:
+    """The portfolio; it has no options."""
+    return Auto()
