@@ -2,9 +2,9 @@
 
 A reservation is a row; settling replaces it by money spent in the periods it was made in. SQLite's
 write lock makes each step atomic between processes, and its journal makes a process that is killed
-at any instant leave either the whole step or nothing. Ids are never used twice, so a settlement that
-comes after its row expired cannot end another's. Rows of processes that are gone, and rows
+at any instant leave either the whole step or nothing. Rows of processes that are gone, and rows
 older than `EXPIRY_S`, are dropped before each reservation, so that a crash locks no money away.
+Ids are never used twice, so a settlement that comes after its row expired ends no other's.
 
 Periods are days and months in UTC, so a change of time zone moves nothing. The latest time ever
 seen is kept: a clock set back does not open an old period again.
@@ -35,7 +35,8 @@ BUSY_S: Final = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spent (period TEXT PRIMARY KEY, nano INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reserved (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL, born REAL NOT NULL, at REAL NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pid INTEGER NOT NULL, born REAL NOT NULL, at REAL NOT NULL,
     day TEXT NOT NULL, month TEXT NOT NULL, nano INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 0), latest REAL NOT NULL);
 """
