@@ -307,7 +307,7 @@ _FOR_LATER: Final = ("cache", "batch", "verify", "deferrable")
 """Facts of `RouteHints` that belong to the cache, the batcher and verified escalation."""
 
 
-def _unused(graph: Graph) -> tuple[str, ...]:
+def _remarks(graph: Graph) -> tuple[str, ...]:
     """Warnings of a graph without models, and of stated facts this version does not act on."""
     silent = (
         ()

@@ -8,7 +8,6 @@ from typing import Annotated, Any, TypedDict
 import jsonschema
 import pytest
 from langgraph.graph import END, START, StateGraph
-from langgraph.pregel import Pregel
 
 import graphroute
 from graphroute import (
@@ -71,7 +70,7 @@ def chain() -> Any:
 def test_the_whole_way_from_graph_to_report() -> None:
     graph = chain()
     fast = optimize(graph, models=POOL, budget=0.02)
-    assert isinstance(fast, Pregel)
+    assert issubclass(type(fast), type(graph))
     assert type(fast).__name__ == "CompiledStateGraph"
     out = fast.invoke({"text": "my invoice is wrong"})
     models = {a.node: a.model for a in fast.plan.assignments}
