@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from platformdirs import user_data_path
 
 from graphroute import registry
-from graphroute.errors import InfeasibleBudget, InvalidValue
+from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.langgraph import Walked, walk
 from graphroute.ir.catalog import Model
 from graphroute.ir.graph import Graph
@@ -87,17 +87,20 @@ class Compilation:
         return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
 
     def prompts(self) -> PromptScorer | None:
-        """The scorer that looks at each call's prompt."""
+        """The scorer that looks at each call's prompt; None, logged, where the default is broken."""
         if not isinstance(self.scorer, str):
             return self.scorer
-        name = "lexical" if self.scorer == "auto" else self.scorer
-        if self.scorer == "auto" and name not in registry.names("scorers"):
+        try:
+            scorer = registry.build("scorers", "lexical" if self.scorer == "auto" else self.scorer)
+        except GraphrouteError as fault:
+            if self.scorer != "auto":
+                raise
+            logger.warning("prompts are not scored: %s", fault)
             return None
-        scorer = registry.build("scorers", name)
         if not isinstance(scorer, PromptScorer):
             raise InvalidValue(
-                f"scorer {name!r} does not score prompts",
-                value=name,
+                f"scorer {self.scorer!r} does not score prompts",
+                value=self.scorer,
                 next_step="use 'lexical', or pass an object with difficulty(prompts)",
             )
         return scorer

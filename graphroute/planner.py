@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import cast
 
 from graphroute import registry
-from graphroute.errors import InvalidValue, NoModelFound
+from graphroute.errors import InvalidValue
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.codec import rounded
 from graphroute.ir.facts import RECURSION_LIMIT, Facts, Observed
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import Budget, Objective
 from graphroute.ir.plan import Plan
+from graphroute.ir.profile import Profile
 from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Limits, check_deadline, formulate
@@ -40,6 +42,11 @@ def study(
     return facts
 
 
+@cache
+def _solver(name: str) -> Solver:
+    return cast(Solver, registry.build("solvers", name))
+
+
 def make_plan(
     graph: Graph,
     catalog: Catalog,
@@ -63,7 +70,7 @@ def make_plan(
 
     Where no assignment keeps every limit the plan has `feasible` False and says which limit and
     the smallest value that works. Raises `UnknownModel` for hints that name models the pool lacks
-    (all of them together), `NoModelFound` for an empty pool, `InvalidValue` for a bad deadline.
+    (all of them together), `InvalidValue` for a bad deadline.
     """
     check_deadline(deadline_s)
     if objective not in ("quality", "cost", "latency"):
@@ -72,15 +79,10 @@ def make_plan(
             value=objective,
             next_step="use 'quality', 'cost' or 'latency'",
         )
-    if not len(catalog):
-        raise NoModelFound(
-            f"graph {graph.name!r} calls no chat model that could be seen and the pool is empty",
-            graph=graph.name,
-            next_step="pass models=[…]",
-        )
     facts = study(graph, recursion_limit=recursion_limit, observed=observed, seed=seed)
-    profile = estimate(facts, step_scorer)
-    search = cast(Solver, registry.build("solvers", solver))
+    # An empty pool has nothing to assign: each call keeps the model it is made on.
+    profile = estimate(facts, step_scorer) if len(catalog) else Profile(nodes=(), scorer="none")
+    search = _solver(solver)
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
 
     def plan_under(budget: Budget, limits: Limits, objective: Objective, without: str) -> Plan:
