@@ -87,7 +87,7 @@ class Compilation:
         return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
 
     def prompts(self) -> PromptScorer | None:
-        """The scorer that looks at each call's prompt; None, logged, where the default is broken."""
+        """The scorer that looks at each prompt; None, logged, where the default one is broken."""
         if not isinstance(self.scorer, str):
             return self.scorer
         try:
@@ -315,7 +315,7 @@ def _remarks(graph: Graph) -> tuple[str, ...]:
     silent = (
         ()
         if any(node.may_call_model for node in graph.nodes)
-        else (f"no node of graph {graph.name!r} calls a chat model: there is nothing to assign",)
+        else (f"no node of graph {graph.name!r} was seen to call a chat model: nothing to assign",)
     )
     return silent + tuple(
         f"node {node.name!r}: {name}= is noted, but this version does not act on it"

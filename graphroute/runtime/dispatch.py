@@ -122,7 +122,7 @@ class Dispatch:
         self._assignment = policy.plan.assignment(self._node)
         text = tokens.text_of(messages)
         request = self._request = read(self.own, self.stop, self.kwargs)
-        wishes = tokens.size_of([*request.tools, request.schema or {}])
+        wishes = tokens.size_of([*request.tools, *filter(None, (request.schema,))])
         hidden = tokens.calls_text(messages)
         images = tokens.images_in(messages)
         self._characters = len(text) + len(wishes) + len(hidden)
@@ -135,7 +135,7 @@ class Dispatch:
             node=self._node,
             own=self._own,
             in_tokens=tokens.estimate(self._characters) + image_tokens,
-            in_bound=sum(tokens.upper_bound(part) for part in (text, wishes, hidden))
+            in_bound=sum(tokens.upper_bound(part) for part in (text, wishes, hidden) if part)
             + image_tokens
             + tokens.PER_MESSAGE * (len(messages) + 1),
             out_cap=min(caps, default=None),

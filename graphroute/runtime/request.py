@@ -88,13 +88,16 @@ def read(own: BaseChatModel, stop: list[str] | None, kwargs: Mapping[str, Any]) 
     )
 
 
+_SETTINGS = frozenset((*_TOKEN_CAPS, *_SAMPLING, "stop", "stop_sequences", "format"))
+
+
 def _settings(own: BaseChatModel) -> dict[str, Any]:
     """Generation settings the graph's author wrote on the model itself, defaults left out."""
-    names = (*_TOKEN_CAPS, *_SAMPLING, "stop", "stop_sequences", "format")
+    values = own.__dict__
     return {
         name: value
-        for name in names
-        if name in own.model_fields_set and (value := getattr(own, name, None)) is not None
+        for name in own.__pydantic_fields_set__ & _SETTINGS
+        if (value := values.get(name)) is not None
     }
 
 
