@@ -32,7 +32,8 @@ Models: TypeAlias = "Sequence[Member] | str | None"
 class Pool:
     """The candidates, and the graph's own models whether or not they are among them.
 
-    own: specs of the graph's own models by pool name, the baseline of the saving
+    own: specs of the graph's own models by pool name, the baseline of the saving; where the pool
+        lists one under another name, that member's spec
     warnings: what could not be looked up, for the plan and the log
     """
 
@@ -106,11 +107,17 @@ def build_pool(
             faults.append(fault)
     if faults:
         raise _together(faults)
-    known = {name: _own(sources, name, chat, offers, warnings) for name, chat in own.items()}
+    same = _renamed(members, own)
+    known = {
+        name: offers[same[name]] if name in same else _own(sources, name, chat, offers, warnings)
+        for name, chat in own.items()
+    }
+    originals = {*own, *same.values()}
     if models is None or models == "auto":
-        offers = known | {name: offer for name, offer in offers.items() if name not in known}
+        listed = {name: offer for name, offer in known.items() if name not in same}
+        offers = listed | {name: offer for name, offer in offers.items() if name not in listed}
     specs = {
-        name: replace(offer.spec, original=name in own) if name in own else offer.spec
+        name: replace(offer.spec, original=True) if name in originals else offer.spec
         for name, offer in offers.items()
     }
     # Without a limit and without a choice nothing hangs on a price; the graph runs as it did.
@@ -124,6 +131,17 @@ def build_pool(
         openers={name: offer.open for name, offer in (known | offers).items()},
         warnings=tuple(warnings),
     )
+
+
+def _renamed(members: Sequence[Model], own: Mapping[str, BaseChatModel]) -> dict[str, str]:
+    """The graph's own models that the pool lists under names, and so prices, of the user's own."""
+    return {
+        name: member.name
+        for name, chat in own.items()
+        for member in members
+        if member.name != name and member.chat is not None
+        if member.chat is chat or pool_name(member.chat) == name
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,8 @@ def _names(
     else:
 
         def utility(spec: ModelSpec) -> float:
-            quality = success(call.difficulty or 0.5, spec.ability)
+            hard = 0.5 if call.difficulty is None else call.difficulty
+            quality = success(hard, spec.ability)
             cost = spec.cost_usd(call.in_tokens, call.out_cap or DEFAULT_OUT_TOKENS)
             return math.log(quality) - shadow_price * cost
 

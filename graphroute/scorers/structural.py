@@ -77,7 +77,7 @@ def _score(difficulty: float, width: float, words: str) -> StepScore:
         difficulty=round(value, 4),
         low=round(max(value - width, 0.0), 4),
         high=round(min(value + width, 1.0), 4),
-        reason=f"{value:.2f}: {words}",
+        reason=words,
     )
 
 

@@ -205,3 +205,14 @@ def test_a_failed_open_is_tried_again() -> None:
 def test_an_own_model_that_says_nothing_keeps_all_capabilities() -> None:
     pool = build_pool(None, {"FakeListChatModel:a": FakeListChatModel(responses=["a"])})
     assert pool.catalog.get("FakeListChatModel:a").capabilities == frozenset(CAPABILITIES)
+
+
+def test_an_own_model_listed_under_another_name_keeps_its_price_as_the_baseline() -> None:
+    own = ScriptedChat(name="own")
+    listed = Model("cloud", own, price_in_usd=3, price_out_usd=9)
+    pool = build_pool([listed], {"scripted:own": own}, budgeted=True)
+    assert pool.catalog.names == ("cloud",)
+    assert pool.own["scripted:own"].name == "cloud"
+    assert pool.own["scripted:own"].price.in_usd == 3
+    assert pool.catalog.get("cloud").original
+    assert pool.open("cloud") is own
