@@ -50,7 +50,7 @@ class StructuralScorer:
         >>> node = Node(name="fix", kind="llm", prompts=("Write code that mends {bug}",),
         ...     tools=(ToolFact(name="run"), ToolFact(name="read"), ToolFact(name="edit")))
         >>> build().step(node, Graph(name="g", nodes=(node,), edges=())).reason
-        '0.72: free-form code generation, 3 tools'
+        'free-form code generation, 3 tools'
         """
         hint = node.hints.complexity
         if hint is not None:
