@@ -116,6 +116,18 @@ class Scope:
         self._known[state] = found
         return found
 
+    def table(self) -> tuple[tuple[State, tuple[float, ...], tuple[int, ...]], ...]:
+        """All known states as (state, cumulative chances, rows that follow), the first in row 0.
+
+        Simulated runs walk this table by number; hashing states at every step would cost more.
+        """
+        rows = {state: i for i, state in enumerate(self._known)}
+        done = len(rows)
+        return tuple(
+            (state, found.upto, tuple(rows.get(s, done) for s in found.states))
+            for state, found in self._known.items()
+        )
+
     def draw(self, state: State, random: Random) -> State:
         """One next state at random, without enumerating them."""
         picks = []

@@ -25,7 +25,8 @@ class _Solved:
     scope: Scope
     steps: dict[tuple[tuple[str, float], ...], float]
     is_certain: bool
-    is_enumerated: bool
+    table: tuple[tuple[State, tuple[float, ...], tuple[int, ...]], ...] = ()
+    """The enumerated chain; empty where it was too large and runs are drawn step by step."""
 
 
 def visits(facts: Facts) -> Facts:
@@ -77,7 +78,7 @@ def _solve(scope: Scope, facts: Facts) -> _Solved:
                 break
     except TooManyStates:
         return _simulate(scope, facts)
-    return _Solved(scope, dict(steps), is_certain, True)
+    return _Solved(scope, dict(steps), is_certain, scope.table())
 
 
 def _simulate(scope: Scope, facts: Facts) -> _Solved:
@@ -90,7 +91,7 @@ def _simulate(scope: Scope, facts: Facts) -> _Solved:
             if not state.active:
                 break
             steps[state.active] += 1 / RUNS
-    return _Solved(scope, dict(steps), False, False)
+    return _Solved(scope, dict(steps), False)
 
 
 def _samples(
@@ -117,19 +118,23 @@ def _run(
 ) -> None:
     """Add one simulated run of a scope; its `times` parallel tasks are taken to go the same way."""
     part = solved[path]
-    state = part.scope.first
-    skip_first = part.scope.has_entry
+    table = part.table
+    state, row = part.scope.first, 0
+    is_counted = not part.scope.has_entry  # the state before the first superstep runs nothing
     for _ in range(limit + 1):
-        if not skip_first:
+        if is_counted:
             for node, tasks in state.active:
                 count[node] += times * tasks
                 if node in solved:
                     _run(solved, node, times * tasks, count, random, limit)
-        skip_first = False
-        if part.is_enumerated:
-            found = part.scope.successors(state)
-            at = bisect_left(found.upto, random.random()) if len(found.states) > 1 else 0
-            state = found.states[min(at, len(found.states) - 1)]
+        is_counted = True
+        if table:
+            _, upto, following = table[row]
+            at = bisect_left(upto, random.random()) if len(upto) > 1 else 0
+            row = following[min(at, len(following) - 1)]
+            if row >= len(table):
+                return
+            state = table[row][0]
         else:
             state = part.scope.draw(state, random)
         if not state.active:

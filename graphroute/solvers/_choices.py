@@ -14,6 +14,9 @@ import numpy as np
 from graphroute.ir.problem import Floats, Problem
 
 MOST_COMBINATIONS = 4096
+WORTH_PRUNING = 512
+PAIRWISE = 600
+"""Up to this many rows comparing all pairs at once is faster than one by one."""
 
 
 class TooManyCombinations(Exception):
@@ -138,8 +141,10 @@ def _table(
         if not grown:
             return np.zeros(0), np.zeros(0), np.zeros(0), ()
         rows = np.concatenate(grown)
-        kept = undominated(np.column_stack([-rows[:, 0], rows[:, 1:]]))
-        rows, picks = rows[kept], [names[i] for i in kept]
+        picks = names
+        if len(rows) > WORTH_PRUNING:
+            kept = undominated(np.column_stack([-rows[:, 0], rows[:, 1:]]))
+            rows, picks = rows[kept], [names[i] for i in kept]
         if len(rows) > MOST_COMBINATIONS:
             raise TooManyCombinations
     total = rows[:, 2].copy()
@@ -158,13 +163,25 @@ def undominated(points: Floats) -> list[int]:
     >>> undominated(np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]]))
     [0, 1]
     """
-    order = np.lexsort(points.T[::-1])
+    if len(points) <= PAIRWISE:
+        return _pairwise(points)
+    # Nothing later in lexical order can dominate the first row left: keep it, drop what it beats.
+    left = np.lexsort(points.T[::-1])
+    rows = points[left]
     kept: list[int] = []
-    front = np.empty_like(points)
-    for i in order:
-        size = len(kept)
-        if size and bool(np.any(np.all(front[:size] <= points[i], axis=1))):
-            continue
-        front[size] = points[i]
-        kept.append(int(i))
+    while len(left):
+        kept.append(int(left[0]))
+        stays = (rows < rows[0]).any(axis=1)
+        left, rows = left[stays], rows[stays]
     return sorted(kept)
+
+
+def _pairwise(points: Floats) -> list[int]:
+    at_most = np.ones((len(points), len(points)), dtype=bool)
+    less = np.zeros_like(at_most)
+    for column in points.T:
+        at_most &= column[:, None] <= column[None, :]
+        less |= column[:, None] < column[None, :]
+    # Equal rows: the earlier one stays.
+    before = np.tri(len(points), k=-1, dtype=bool).T
+    return [int(i) for i in np.flatnonzero(~(at_most & (less | before)).any(axis=0))]

@@ -22,7 +22,7 @@ from graphroute.solvers._choices import Choices
 
 Options = NDArray[np.intp]
 BISECTIONS = 40
-ROUNDS = 6
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -68,13 +68,14 @@ def solve(choices: Choices, budget: float | None, deadline: float | None) -> Pri
 
     spent, took = visit(0.0, 0.0)
     if spent > cap_c or took > cap_t:
+        exact = 1e-10 if deadline is None or budget is None else 1e-5
         for _ in range(ROUNDS if deadline is not None and budget is not None else 1):
             before = (lam, mu)
             if budget is not None:
-                lam = _price(lambda a: visit(a, mu)[0] <= cap_c)  # noqa: B023
+                lam = _price(lambda a: visit(a, mu)[0] <= cap_c, lam, exact)  # noqa: B023
             if deadline is not None:
-                mu = _price(lambda b: visit(lam, b)[1] <= cap_t)  # noqa: B023
-            if max(abs(lam - before[0]), abs(mu - before[1])) <= 1e-9 * max(lam, mu, 1e-9):
+                mu = _price(lambda b: visit(lam, b)[1] <= cap_t, mu, exact)  # noqa: B023
+            if max(abs(lam - before[0]), abs(mu - before[1])) <= 1e-4 * max(lam, mu, 1e-9):
                 break
     for start in _starts(choices):
         rows = np.arange(len(start))
@@ -108,25 +109,29 @@ def _score(choices: Choices, lam: float, mu: float) -> Floats:
     return score
 
 
-def _price(is_kept: Callable[[float], bool]) -> float:
-    """Smallest price, to within rounding, at which `is_kept(price)`; 0 if the limit is slack."""
+def _price(is_kept: Callable[[float], bool], near: float, exact: float) -> float:
+    """Smallest price at which `is_kept(price)`, to a relative `exact`; 0 if the limit is slack.
+
+    `near` is where to look first: prices move little from round to round.
+    """
     if is_kept(0.0):
         return 0.0
-    high = 1.0
+    low, high, grow = 0.0, near * 1.05 or 1.0, 1.1 if near else 8.0
     for _ in range(80):
         if is_kept(high):
             break
-        high *= 8.0
+        low, high, grow = high, high * grow, min(grow**2, 8.0)
     else:
         return 0.0  # no price helps: this limit cannot be kept at all
-    low = 0.0
+    if near and low == 0.0 and not is_kept(near / 1.05):
+        low = near / 1.05
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if is_kept(middle):
             high = middle
         else:
             low = middle
-        if high - low <= 1e-10 * high:
+        if high - low <= exact * high:
             break
     return high
 

@@ -14,15 +14,26 @@ from graphroute.ir.problem import Floats
 from graphroute.solvers._choices import Choices, undominated
 from graphroute.solvers._dual import Options, Priced, limit
 
-MOST_LABELS = 60_000
-PAIRWISE = 1500
+MOST_LABELS = 40_000
+MOST_TIMED_LABELS = 8_000
+"""With time as well few labels dominate each other, and they are dearer to compare."""
+BEAM = 8
+"""Above the limit one label in this many goes on."""
+PAIRWISE = 600
 """Up to this many labels are compared pair by pair when time counts too."""
 
 
 def solve(
-    choices: Choices, priced: Priced, budget: float | None, deadline: float | None
+    choices: Choices,
+    priced: Priced,
+    budget: float | None,
+    deadline: float | None,
+    *,
+    accept: float = 0.0,
 ) -> tuple[Options | None, bool]:
-    """The best options and whether that is proved; None where nothing better than `priced`."""
+    """Options better than `priced` by more than `accept` (in value), None where there are none;
+    and whether the search was complete. An incomplete one keeps the most promising labels.
+    """
     cap_c, cap_t = limit(budget), limit(deadline)
     lam, mu = priced.cost_price, priced.time_price
     exists = np.isfinite(choices.value)
@@ -35,7 +46,9 @@ def solve(
     quick = np.where(exists, choices.time, np.inf).min(axis=1)[order]
     cheap_rest = np.concatenate([np.cumsum(cheap[::-1])[::-1][1:], [0.0]])
     quick_rest = np.concatenate([np.cumsum(quick[::-1])[::-1][1:], [0.0]])
-    floor = priced.value
+    floor = priced.value + accept
+    is_complete = True
+    most = MOST_LABELS if deadline is None else MOST_TIMED_LABELS
     slack = (lam * cap_c if lam else 0.0) + (mu * cap_t if mu else 0.0)
     labels: Floats = np.zeros((1, 3))
     parents: list[np.ndarray[tuple[int, ...], np.dtype[np.intp]]] = []
@@ -56,20 +69,23 @@ def solve(
         keep &= reach > floor + 1e-12 * max(1.0, abs(floor)) if np.isfinite(floor) else True
         grown, came = grown[keep], came[keep]
         if not len(grown):
-            return None, True
+            return None, is_complete
         kept = _front(grown, has_time=deadline is not None)
         labels, came = grown[kept], came[kept]
-        if len(labels) > MOST_LABELS:
-            return None, False
+        if len(labels) > most:
+            is_complete = False
+            hope = labels[:, 0] - lam * labels[:, 1] - mu * labels[:, 2]
+            best = np.sort(np.argsort(-hope, kind="stable")[: most // BEAM])
+            labels, came = labels[best], came[best]
         parents.append(came)
     at = int(np.lexsort((labels[:, 1], -labels[:, 0]))[0])
-    if labels[at, 0] <= floor:
-        return None, True
+    if labels[at, 0] <= priced.value:
+        return None, is_complete
     found = np.zeros(len(order), dtype=np.intp)
     for k in range(len(order) - 1, -1, -1):
         found[order[k]] = parents[k][at, 1]
         at = int(parents[k][at, 0])
-    return found, True
+    return found, is_complete
 
 
 def _front(labels: Floats, *, has_time: bool) -> Options:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from graphroute.ir.problem import Problem, Solution
+from graphroute.ir.problem import Problem, Solution, Status
 from graphroute.solvers import _conflict, _dual, _labels, _residency
 from graphroute.solvers._choices import Choices, TooManyCombinations, choices
 
 Fallback = Callable[[Problem, Solution | None], Solution]
 GAP_PROVED = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Effort:
+    """How hard to try: with labels or not, and the gaps (relative) that are good enough."""
+
+    labels: bool = True
+    stop_gap: float = GAP_PROVED
+    accept: float = 0.0
+    fallback: Fallback | None = None
 
 
 def gap(bound: float, value: float) -> float:
@@ -25,13 +35,16 @@ def run(
     *,
     labels: bool = True,
     stop_gap: float = GAP_PROVED,
+    accept: float = 0.0,
     fallback: Fallback | None = None,
 ) -> Solution:
     """Solve under every limit; an infeasible one names the conflict. Times itself."""
     started = time.perf_counter()
 
+    effort = _Effort(labels=labels, stop_gap=stop_gap, accept=accept, fallback=fallback)
+
     def once(p: Problem) -> Solution:
-        return _under_memory(p, name, labels=labels, stop_gap=stop_gap, fallback=fallback)
+        return _under_memory(p, name, effort)
 
     found = once(problem)
     if found.status == "infeasible":
@@ -39,11 +52,9 @@ def run(
     return replace(found, ms=(time.perf_counter() - started) * 1e3)
 
 
-def _under_memory(
-    problem: Problem, name: str, *, labels: bool, stop_gap: float, fallback: Fallback | None
-) -> Solution:
+def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
     def once(p: Problem) -> Solution:
-        return _core(p, name, labels=labels, stop_gap=stop_gap, fallback=fallback)
+        return _core(p, name, effort)
 
     if not _residency.is_needed(problem):
         return once(replace(problem, load_s=()))
@@ -65,9 +76,7 @@ def _under_memory(
     return replace(best, bound=bound, gap=gap(bound, best.value))
 
 
-def _core(
-    problem: Problem, name: str, *, labels: bool, stop_gap: float, fallback: Fallback | None
-) -> Solution:
+def _core(problem: Problem, name: str, effort: _Effort) -> Solution:
     if not len(problem.nodes):
         return Solution(status="optimal", solver=name, value=0.0, bound=0.0, gap=0.0)
     if not problem.feasible.any(axis=1).all():
@@ -76,22 +85,35 @@ def _core(
     try:
         table = choices(problem, is_timed=is_timed)
     except TooManyCombinations:
-        if fallback is None:
+        if effort.fallback is None:
             return _serial(problem, name)
-        return fallback(problem, None)
+        return effort.fallback(problem, _serial(problem, name))
     priced = _dual.solve(table, problem.budget_usd, problem.deadline_s)
     found = _solution(problem, name, table, priced, priced.options, is_optimal=False)
-    if found is not None and found.gap <= stop_gap:
+    if found is not None and found.gap <= effort.stop_gap:
         is_proved = found.gap <= GAP_PROVED
         return replace(found, status="optimal" if is_proved else "feasible")
-    if labels:
-        better, is_proved = _labels.solve(table, priced, problem.budget_usd, problem.deadline_s)
-        if is_proved:
-            options = better if better is not None else priced.options
-            solved = _solution(problem, name, table, priced, options, is_optimal=True)
-            return solved or Solution(status="infeasible", solver=name)
-    if fallback is not None:
-        return fallback(problem, found)
+    if effort.labels:
+        accept = effort.accept * abs(priced.bound) if priced.options is not None else 0.0
+        better, is_complete = _labels.solve(
+            table, priced, problem.budget_usd, problem.deadline_s, accept=accept
+        )
+        options = better if better is not None else priced.options
+        if is_complete:
+            is_exact = accept == 0.0
+            solved = _solution(problem, name, table, priced, options, is_optimal=is_exact)
+            if solved is None:
+                return Solution(status="infeasible", solver=name)
+            if not is_exact:
+                # Nothing above the first assignment by more than `accept` was overlooked.
+                bound = max(min(solved.bound, priced.value + accept), solved.value)
+                left = gap(bound, solved.value)
+                status: Status = "optimal" if left <= GAP_PROVED else "feasible"
+                solved = replace(solved, status=status, bound=bound, gap=left)
+            return solved
+        found = _solution(problem, name, table, priced, options, is_optimal=False)
+    if effort.fallback is not None:
+        return effort.fallback(problem, found)
     return found or Solution(status="infeasible", solver=name)
 
 
@@ -131,7 +153,7 @@ def _serial(problem: Problem, name: str) -> Solution:
         for step in problem.timeline
         for n, t in zip(step.nodes, step.tasks, strict=True)
     )
-    found = _core(replace(problem, steps=steps), name, labels=True, stop_gap=0.01, fallback=None)
+    found = _core(replace(problem, steps=steps), name, _Effort(stop_gap=0.01))
     if found.status == "infeasible":
         return found
     value = problem.value_of(found.choice)
@@ -139,9 +161,7 @@ def _serial(problem: Problem, name: str) -> Solution:
     free = _core(
         replace(problem, deadline_s=None, objective="quality"),
         name,
-        labels=False,
-        stop_gap=1.0,
-        fallback=None,
+        _Effort(labels=False, stop_gap=1.0),
     )
     bound = max(free.bound, value) if problem.objective == "quality" else 0.0
     return replace(found, status="feasible", value=value, bound=bound, gap=gap(bound, value))

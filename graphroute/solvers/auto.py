@@ -25,6 +25,9 @@ SMALL_GAP = 1e-3
 LARGE_GAP = 0.01
 LARGE = 60
 """Nodes from which on a gap below `SMALL_GAP` is not worth closing."""
+TIMED = 12
+GOOD_GAP = 0.008
+"""With a deadline as well, problems of `TIMED` nodes or more are solved to this gap."""
 
 
 class Auto:
@@ -61,10 +64,12 @@ class Auto:
             )
 
         is_large = len(problem.nodes) >= LARGE
+        is_timed = problem.deadline_s is not None and len(problem.nodes) >= TIMED
         return run(
             problem,
             "exact" if not is_large else "lagrangian",
-            stop_gap=SMALL_GAP if is_large else GAP_PROVED,
+            stop_gap=GOOD_GAP if is_timed else SMALL_GAP if is_large else GAP_PROVED,
+            accept=GOOD_GAP if is_timed else SMALL_GAP if is_large else 0.0,
             fallback=fallback,
         )
 

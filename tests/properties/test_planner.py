@@ -1,0 +1,164 @@
+"""Solvers against exhaustive search, and laws that every plan must keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphroute import registry
+from graphroute.ir.hints import Objective
+from graphroute.ir.problem import SLACK, Problem, TimeStep
+from graphroute.protocols import Solver
+
+SOLVERS = {
+    name: cast(Solver, registry.build("solvers", name)) for name in registry.names("solvers")
+}
+EXACT = [name for name in SOLVERS if name != "lagrangian"]
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    n, m = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    coarse = draw(st.booleans())  # whole numbers make ties
+    cost = random.integers(0, 4, (n, m)) * 1.0 if coarse else random.lognormal(0, 1, (n, m))
+    quality = random.integers(1, 5, (n, m)) / 5 if coarse else random.uniform(0.01, 0.99, (n, m))
+    time = random.integers(1, 4, (n, m)) * 1.0 if coarse else random.uniform(0.1, 5, (n, m))
+    local = tuple(bool(x) for x in random.random(m) < 0.4)
+    steps = []
+    left = list(range(n))
+    while left:
+        size = int(random.integers(1, min(3, len(left)) + 1))
+        nodes, left = tuple(left[:size]), left[size:]
+        steps.append(
+            TimeStep(
+                weight=float(random.uniform(0.2, 2)),
+                nodes=nodes,
+                tasks=tuple(float(x) for x in random.integers(1, 9, size)),
+            )
+        )
+    if draw(st.booleans()) and n > 1:  # a node in two supersteps
+        steps.append(TimeStep(weight=0.5, nodes=(0, n - 1), tasks=(1.0, 2.0)))
+    memory = tuple(
+        int(x) if here else 0 for x, here in zip(random.integers(1, 5, m), local, strict=True)
+    )
+    return Problem(
+        nodes=tuple(f"n{i}" for i in range(n)),
+        models=tuple(f"m{i}" for i in range(m)),
+        log_quality=np.log(quality),
+        cost_usd=np.asarray(cost * 1e-3, dtype=np.float64),
+        time_s=np.asarray(time, dtype=np.float64),
+        feasible=random.random((n, m)) < 0.85,
+        weight=random.uniform(0, 2, n),
+        objective=cast(Objective, draw(st.sampled_from(["quality", "cost", "latency"]))),
+        budget_usd=draw(
+            st.sampled_from([None, float(cost.mean() * n * 1e-3 * random.uniform(0, 1.2))])
+        ),
+        deadline_s=draw(st.sampled_from([None, float(time.mean() * n * random.uniform(0.5, 3))])),
+        local=local,
+        steps=tuple(steps),
+        memory_bytes=memory,
+        load_s=tuple(0.5 * x for x in memory),
+        memory_limit_bytes=draw(st.sampled_from([None, 3, 5])),
+    )
+
+
+def keeps_limits(problem: Problem, choice: tuple[int, ...]) -> bool:
+    masks = all(problem.feasible[i, m] for i, m in enumerate(choice))
+    money = problem.budget_usd is None or (
+        problem.spend_usd(choice) <= problem.budget_usd * (1 + 2 * SLACK) + 1e-12
+    )
+    time = problem.deadline_s is None or (
+        problem.latency_s(choice) <= problem.deadline_s * (1 + 2 * SLACK) + 1e-12
+    )
+    room = problem.memory_limit_bytes is None or (
+        problem.resident_bytes(choice) <= problem.memory_limit_bytes
+    )
+    return masks and money and time and room
+
+
+def exhaustive(problem: Problem) -> float | None:
+    values = [
+        problem.value_of(choice)
+        for choice in product(range(len(problem.models)), repeat=len(problem.nodes))
+        if keeps_limits(problem, choice)
+    ]
+    return max(values, default=None)
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=120, deadline=None)
+@given(problem=problems())
+def test_exact_solvers_equal_exhaustive_search(name: str, problem: Problem) -> None:
+    found, best = SOLVERS[name].solve(problem, time_limit_s=10.0), exhaustive(problem)
+    if best is None:
+        assert found.status == "infeasible"
+        assert found.choice == ()
+        return
+    assert found.status == "optimal"
+    assert keeps_limits(problem, found.choice)
+    assert found.value == pytest.approx(best, abs=1e-8)
+    assert found.bound >= found.value
+
+
+@settings(max_examples=120, deadline=None)
+@given(problem=problems())
+def test_the_lagrangian_bound_holds_and_its_plan_keeps_every_limit(problem: Problem) -> None:
+    found, best = SOLVERS["lagrangian"].solve(problem, time_limit_s=1.0), exhaustive(problem)
+    if found.choice:
+        assert keeps_limits(problem, found.choice)
+        assert found.bound >= found.value
+        assert best is not None
+        assert found.bound >= best - 1e-9
+        assert found.value <= best + 1e-9
+
+
+@settings(max_examples=80, deadline=None)
+@given(problem=problems(), factor=st.floats(1.0, 3.0))
+def test_a_larger_budget_is_never_worse(problem: Problem, factor: float) -> None:
+    budget = 0.001 if problem.budget_usd is None else problem.budget_usd
+    values = [
+        SOLVERS["auto"].solve(replace(problem, budget_usd=usd), time_limit_s=10.0).value
+        for usd in (budget, budget * factor)
+    ]
+    assert values[1] >= values[0] - 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems())
+def test_what_an_infeasible_problem_needs_is_enough_and_no_less(problem: Problem) -> None:
+    found = SOLVERS["auto"].solve(problem, time_limit_s=10.0)
+    if found.status != "infeasible" or found.limit == "models":
+        return
+    for limit in found.conflict:
+        others = {c.name: c.value for c in found.conflict if c.name != limit.name}
+        if limit.needed is None:
+            continue
+        enough = limited(problem, others | {limit.name: limit.needed})
+        assert SOLVERS["auto"].solve(enough, time_limit_s=10.0).status != "infeasible"
+        if limit.name != "memory" and limit.needed > 1e-6:
+            less = limited(problem, others | {limit.name: limit.needed * 0.999})
+            assert SOLVERS["auto"].solve(less, time_limit_s=10.0).status == "infeasible"
+
+
+def limited(problem: Problem, limits: dict[str, float]) -> Problem:
+    """The problem under these limits only."""
+    return replace(
+        problem,
+        budget_usd=limits.get("budget"),
+        deadline_s=limits.get("deadline"),
+        memory_limit_bytes=int(limits["memory"]) if "memory" in limits else None,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(problem=problems())
+def test_the_same_problem_gets_the_same_answer(problem: Problem) -> None:
+    first, second = (SOLVERS["auto"].solve(problem, time_limit_s=10.0) for _ in range(2))
+    assert replace(first, ms=0.0) == replace(second, ms=0.0)

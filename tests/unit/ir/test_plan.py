@@ -1,0 +1,176 @@
+"""The plan as a value: JSON, schema, hostile input, sentences, drawing, difference, what-if."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from graphroute.errors import PlanError, PlanMismatch, UnknownModel
+from graphroute.ir.codec import plan_schema
+from graphroute.ir.graph import END, START, Edge, Graph
+from graphroute.ir.hints import RouteHints
+from graphroute.ir.plan import Plan
+from tests.unit.passes.graphs import graph, node, triage
+from tests.unit.planning.pool import plan
+
+PLANS = [
+    plan(triage(), usd=0.03),
+    plan(triage(), usd=0.03, deadline_s=30.0, seed=4),
+    plan(triage(), objective="cost"),
+    plan(triage(draft=RouteHints(pin="openai:big")), usd=0.0),
+    plan(graph([node("code", "code")], [])),
+]
+
+
+@pytest.mark.parametrize("made", PLANS)
+def test_json_and_back_is_exact_and_validates(made: Plan) -> None:
+    text = made.to_json()
+    back = Plan.from_json(text)
+    assert back.to_json() == text
+    assert Plan.from_json(made.to_json(timing=True)) == made
+    jsonschema.Draft202012Validator(plan_schema()).validate(json.loads(text))
+    assert json.loads(text)["solver"]["ms"] is None
+
+
+def _broken(change: object) -> str:
+    data = json.loads(PLANS[0].to_json())
+    assert isinstance(change, dict)
+    return json.dumps(data | change)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        PLANS[0].to_json()[:-100],
+        PLANS[0].to_json().replace("graphroute.plan/1", "graphroute.plan/2"),
+        _broken({"shadow_price": float("nan")}),
+        _broken({"shadow_price": float("inf")}),
+        _broken({"shadow_price": "much"}),
+        _broken({"surplus": 1}),
+        _broken({"assignments": [{}]}),
+        _broken({"assignments": {"a": 1}}),
+        _broken({"graph": None}),
+        _broken({"totals": {"cost_expected_usd": 10**400}}),
+        "[" * 100_000,
+        '{"schema": "graphroute.plan/1", "graph": ' + '{"a":' * 50_000,
+        b"\xff\xfe\x00",
+        b"x" * (17 * 1024 * 1024),
+    ],
+)
+def test_a_damaged_or_hostile_plan_is_a_plan_mismatch(text: str | bytes) -> None:
+    with pytest.raises(PlanMismatch):
+        Plan.from_json(text)
+
+
+def test_explain_tells_the_price_of_quality_and_the_runner_up() -> None:
+    text = PLANS[0].explain()
+    assert "The budget binds" in text
+    assert "runner-up" in text
+    assert "draft → " in text
+    one = PLANS[0].explain("draft")
+    assert one.startswith("draft → ")
+    assert "classify →" not in one
+    with pytest.raises(KeyError):
+        PLANS[0].explain("nowhere")
+    assert "No plan" in PLANS[3].explain()
+    assert "calls no model" in PLANS[4].explain("code")
+
+
+def test_explain_shows_the_way_of_private_data() -> None:
+    g = graph(
+        [
+            node("intake", writes=("t",), hints=RouteHints(privacy="local")),
+            node("next", reads=("t",)),
+        ],
+        [(START, "intake"), ("intake", "next")],
+    )
+    made = plan(g)
+    assert {a.local for a in made.assignments} == {True}
+    assert "private data comes here by intake → t → next" in made.explain("next")
+    assert any("'intake' →(t)→ 'next'" in w for w in made.graph.warnings)
+
+
+def test_diff_names_nodes_and_totals() -> None:
+    poor, rich = plan(triage(), usd=0.002), plan(triage())
+    change = poor.diff(rich)
+    assert change
+    assert change.same_graph
+    assert {c.node for c in change.changes} <= {"classify", "draft", "check"}
+    assert change.cost_change_usd > 0
+    assert change.quality_change > 0
+    assert "total:" in str(change)
+    assert not poor.diff(poor)
+    assert str(poor.diff(poor)) == "the plans are the same"
+    assert not poor.diff(PLANS[4]).same_graph
+
+
+def test_what_if_and_frontier() -> None:
+    made = plan(triage(), usd=0.01)
+    richer = made.what_if(budget=1.0)
+    assert richer.totals.quality > made.totals.quality
+    assert richer.what_if(budget=0.01).to_json() == made.to_json()
+    without = made.what_if(without_model="openai:mini")
+    assert "openai:mini" not in {a.model for a in without.assignments}
+    with pytest.raises(UnknownModel, match="the pool has"):
+        made.what_if(without_model="none:such")
+    points = made.frontier()
+    assert len(points) > 2
+    costs = [p.cost_usd for p in points]
+    assert costs == sorted(costs)
+    assert not any(
+        a is not b
+        and a.cost_usd <= b.cost_usd
+        and a.quality >= b.quality
+        and a.latency_s <= b.latency_s
+        for a in points
+        for b in points
+    )
+
+
+def test_a_plan_from_json_says_to_plan_again() -> None:
+    back = Plan.from_json(PLANS[0].to_json())
+    with pytest.raises(PlanError, match="plan again"):
+        back.frontier()
+    with pytest.raises(PlanError, match="plan again"):
+        back.what_if(budget=1.0)
+
+
+def test_mermaid_escapes_names_nests_subgraphs_and_has_a_legend() -> None:
+    g = Graph(
+        name="g",
+        nodes=(
+            node('say "hi"]; click a', hints=RouteHints(pin="openai:big")),
+            node("sub", "subgraph"),
+            node("sub/end"),
+        ),
+        edges=(
+            Edge(source=START, target='say "hi"]; click a'),
+            Edge(source='say "hi"]; click a', target="sub", kind="conditional", label='a|b"'),
+            Edge(source='say "hi"]; click a', target=END, kind="conditional"),
+            Edge(source="sub/__start__", target="sub/end"),
+        ),
+    )
+    text = plan(g).to_mermaid()
+    assert text.startswith("flowchart TD\n")
+    assert '"hi"' not in text
+    assert "#34;hi#34;" in text
+    assert 'subgraph n1["sub"]' in text
+    assert text.count("subgraph") == text.count("\n  end\n") == 2
+    assert "classDef m0" in text
+    assert 'legend["models"]' in text
+    assert "50%" in text
+
+
+def test_notebook_forms_escape_html() -> None:
+    made = plan(graph([node("<script>")], [(START, "<script>")]))
+    bundle = made._repr_mimebundle_()
+    assert "<script>" not in bundle["text/html"]
+    assert "&lt;script&gt;" in bundle["text/html"]
+    assert bundle["text/vnd.mermaid"] == made.to_mermaid()
+    assert "No plan" in PLANS[3]._repr_html_()
