@@ -3,7 +3,8 @@
 ```
 GraphrouteError
 ├── InvalidValue           an argument is out of range or malformed     → mend it
-│   └── UnknownNode        a hint names a node the graph does not have  → use a name it lists
+│   ├── UnknownNode        a hint names a node the graph does not have  → use a name it lists
+│   └── InvalidResume      a paused run is resumed with no budget       → resume with a number
 ├── PoolError              a model of the pool cannot be used
 │   ├── UnknownModel       nobody knows this name                       → mend it or pass an object
 │   ├── UnknownPrice       a cloud model without a price                → give its prices
@@ -64,6 +65,10 @@ class InvalidValue(GraphrouteError, ValueError):
 
 class UnknownNode(InvalidValue):
     """A hint names a node that the graph does not have."""
+
+
+class InvalidResume(InvalidValue):
+    """A run that its budget paused is resumed with something that is no new limit."""
 
 
 class PoolError(GraphrouteError):

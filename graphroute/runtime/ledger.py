@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 from graphroute.errors import InvalidValue
 from graphroute.runtime.periods import PeriodLedger
+from graphroute.runtime.spans import Purse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +40,14 @@ class Reservation:
 class Ledger:
     """Counts what one run has spent and put aside; never lets reservations pass the limit."""
 
-    def __init__(self, *, limit_nano: int | None, periods: PeriodLedger | None = None) -> None:
-        self.limit_nano, self.periods = limit_nano, periods
+    def __init__(
+        self,
+        *,
+        limit_nano: int | None,
+        periods: PeriodLedger | None = None,
+        allowance_nano: int | None = None,
+    ) -> None:
+        self.limit_nano, self.periods, self.allowance_nano = limit_nano, periods, allowance_nano
         self._lock = threading.Lock()
         self._open: set[Reservation] = set()
         self._reserved = 0
@@ -86,6 +93,36 @@ class Ledger:
     def release(self, reservation: Reservation) -> None:
         """Give a reservation back: the call was not made or cost nothing."""
         self.settle(reservation, 0)
+
+    def raise_limit(self, limit_nano: int) -> None:
+        """Allow the run that much altogether; a limit is never lowered, nor one made of none.
+
+        Whoever allows a run more has decided what it may cost, so its allowance ends.
+        """
+        with self._lock:
+            self.allowance_nano = None
+            if self.limit_nano is not None:
+                self.limit_nano = max(self.limit_nano, limit_nano)
+
+    def purse(self, amount_nano: int) -> Purse | None:
+        """The limit that `amount_nano` does not fit under, the run's own first; None if it fits."""
+        with self._lock:
+            own, taken = self.limit_nano, self._settled + self._reserved
+            spent = self._settled
+        if own is not None and taken + amount_nano > own:
+            return Purse(name="run", limit_nano=own, spent_nano=spent, taken_nano=taken)
+        return None if self.periods is None else self.periods.purse(amount_nano)
+
+    @property
+    def allowance_left_nano(self) -> int | None:
+        """What is left of the run's paced allowance, never negative; None without one.
+
+        Not a limit: a call that fits nowhere within it may still be made under the limits.
+        """
+        with self._lock:
+            if self.allowance_nano is None:
+                return None
+            return max(0, self.allowance_nano - self._settled - self._reserved)
 
     @property
     def spent_nano(self) -> int:

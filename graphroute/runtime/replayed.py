@@ -1,0 +1,82 @@
+"""A chat model that gives an answer again which was paid for before.
+
+It is called as the model itself would be, so callbacks, token streams and events come as they do
+when LangGraph runs a node again, at no cost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import PrivateAttr
+
+from graphroute.runtime.pause import Replies
+
+
+class ReplayedChat(BaseChatModel):
+    """Answers each prompt of one call with what it was answered with, in order."""
+
+    model_name: str
+    _left: deque[tuple[AIMessage, ...]] = PrivateAttr(default_factory=deque)
+
+    @classmethod
+    def of(cls, replies: Replies, *, model_name: str) -> ReplayedChat:
+        """A model for one call; `model_name` is shown to callbacks."""
+        chat = cls(model_name=model_name)
+        chat._left.extend(replies)
+        return chat
+
+    @property
+    def _llm_type(self) -> str:
+        return "replayed"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],  # noqa: ARG002 - base's signature
+        stop: list[str] | None = None,  # noqa: ARG002 - as above
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - as above
+        **kwargs: Any,  # noqa: ARG002 - as above
+    ) -> ChatResult:
+        replies = self._left.popleft()
+        return ChatResult(
+            generations=[ChatGeneration(message=reply.model_copy()) for reply in replies]
+        )
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],  # noqa: ARG002 - base's signature
+        stop: list[str] | None = None,  # noqa: ARG002 - as above
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,  # noqa: ARG002 - as above
+    ) -> Iterator[ChatGenerationChunk]:
+        chunk = ChatGenerationChunk(message=_as_chunk(self._left.popleft()[0]))
+        if run_manager:
+            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+        yield chunk
+
+
+def _as_chunk(reply: AIMessage) -> AIMessageChunk:
+    if isinstance(reply, AIMessageChunk):
+        return reply.model_copy()
+    return AIMessageChunk(
+        content=reply.content,
+        additional_kwargs=reply.additional_kwargs,
+        response_metadata=reply.response_metadata,
+        usage_metadata=reply.usage_metadata,
+        id=reply.id,
+        tool_call_chunks=[
+            tool_call_chunk(
+                name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index
+            )
+            for index, call in enumerate(reply.tool_calls)
+        ],
+        chunk_position="last",
+    )
