@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
+import httpx
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
@@ -17,6 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_openai import ChatOpenAI
 from pydantic import Field, SecretStr, SkipValidation
 
+from graphroute.providers._endpoint import loopback_settings
 from graphroute.providers._forced_call import as_call, force, free
 from graphroute.providers._llama_server import Gguf, serve
 
@@ -130,6 +132,8 @@ def make(gguf: Gguf, **settings: Any) -> LlamaCppChat:
         max_retries=0,
         stream_usage=True,
         use_responses_api=False,
+        http_client=httpx.Client(timeout=_CALL_TIMEOUT_S, **loopback_settings()),
+        http_async_client=httpx.AsyncClient(timeout=_CALL_TIMEOUT_S, **loopback_settings()),
         **stated,
     )
 

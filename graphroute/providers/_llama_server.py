@@ -27,7 +27,9 @@ class Gguf:
     path: the GGUF file; alias: the model's name in pool and plan, else the path
     template: Jinja chat template, None for the one in the file; stop: texts that end an answer
     context_tokens: prompt plus answer of one call; slots: calls that run at once, each with a
-        context of its own; threads: None for all cores this process may use
+        context of its own; threads: None for all but one of the cores this process may use, because
+        llama.cpp's threads wait for each other by spinning and one core that is busy with something
+        else stops them all
     max_output_tokens: an answer's limit where the call states none; small models may not end
     overhead_tokens: prompt tokens the template adds, None for an estimate from its text
 
@@ -94,7 +96,7 @@ def serve(gguf: Gguf) -> str:
         template=gguf.template,
         context_tokens=gguf.context_tokens,
         slots=gguf.slots,
-        threads=gguf.threads or _cores(),
+        threads=gguf.threads or max(1, _cores() - 1),
     )
     # The quick look needs no lock; starting does, or two first calls would load the model twice.
     if (server := _servers.get(key)) is None:
@@ -122,7 +124,7 @@ def close(paths: Sequence[Path] | None = None) -> None:
 
 
 def _cores() -> int:
-    """Cores this process may use; macOS and Windows only tell how many there are."""
+    # macOS and Windows tell only how many there are, not which of them this process may use.
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 

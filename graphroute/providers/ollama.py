@@ -13,13 +13,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from graphroute.errors import InvalidValue, ProviderUnavailable, UnknownModel
 from graphroute.ir.catalog import Capability, Model
 from graphroute.protocols import Health, Offer
 from graphroute.providers import _prices
 from graphroute.providers._address import is_loopback, ollama_url
+from graphroute.providers._endpoint import loopback_settings
 from graphroute.providers._ollama_api import Installed, Shown, installed, match, show
 from graphroute.providers._profile import is_remote_tag
 from graphroute.providers._spec import Facts, spec
@@ -48,7 +49,10 @@ class Ollama:
     def _client(self) -> Client:
         from ollama import Client
 
-        return Client(host=self.url, timeout=self.timeout_s)
+        return Client(host=self.url, timeout=self.timeout_s, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return loopback_settings() if is_loopback(self.url) else {}
 
     def offer(self, model: Model) -> Offer:
         """Facts of an installed model; `UnknownModel` lists what is installed."""
@@ -89,7 +93,7 @@ class Ollama:
             model=model,
             base_url=self.url,
             num_ctx=context,
-            client_kwargs={"timeout": _CALL_TIMEOUT_S},
+            client_kwargs={"timeout": _CALL_TIMEOUT_S, **self._settings()},
         )
 
     def discover(self) -> tuple[Model, ...]:

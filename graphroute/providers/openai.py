@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from graphroute.errors import InvalidValue, ProviderUnavailable
@@ -21,7 +21,7 @@ from graphroute.ir.catalog import Capability, Model
 from graphroute.protocols import Health, Offer
 from graphroute.providers import _prices
 from graphroute.providers._address import is_loopback
-from graphroute.providers._endpoint import TIMEOUT_S, listings
+from graphroute.providers._endpoint import TIMEOUT_S, listings, loopback_settings
 from graphroute.providers._profile import limits
 from graphroute.providers._spec import Facts, spec
 
@@ -156,9 +156,17 @@ def build(
 
 def _open(wanted: str, url: str | None, key: str, is_here: bool) -> BaseChatModel:
     # Imported here: this takes half a second, which a pool without OpenAI need not spend.
+    import httpx
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
+    clients: dict[str, Any] = {}
+    if url is not None and is_loopback(url):
+        settings = loopback_settings()
+        clients = {
+            "http_client": httpx.Client(timeout=_CALL_TIMEOUT_S, **settings),
+            "http_async_client": httpx.AsyncClient(timeout=_CALL_TIMEOUT_S, **settings),
+        }
     return ChatOpenAI(
         model=wanted,
         api_key=SecretStr(key),
@@ -167,4 +175,5 @@ def _open(wanted: str, url: str | None, key: str, is_here: bool) -> BaseChatMode
         # A server on this machine that is down stays down; elsewhere a hiccup is worth a retry.
         max_retries=0 if is_here else 2,
         stream_usage=True,
+        **clients,
     )
