@@ -18,6 +18,7 @@ from graphroute.ir.profile import Profile
 from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Limits, check_deadline, formulate
+from graphroute.planning.replan import Replanner
 from graphroute.planning.what_if import WhatIf, without_model
 from graphroute.protocols import Solver, StepScorer
 
@@ -85,6 +86,12 @@ def make_plan(
     search = _solver(solver)
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
 
+    @cache
+    def after() -> Mapping[str, Mapping[str, float]]:
+        from graphroute.passes.remaining import remaining
+
+        return remaining(facts)
+
     def plan_under(budget: Budget, limits: Limits, objective: Objective, without: str) -> Plan:
         problem = formulate(
             facts,
@@ -100,7 +107,12 @@ def make_plan(
         solution = search.solve(problem, time_limit_s=TIME_LIMIT_S)
         made = rounded(decide(facts, profile, catalog, problem, solution, budget=budget, seed=seed))
         again = WhatIf(
-            plan_under=plan_under, budget=budget, limits=limits, objective=objective, made=made
+            plan_under=plan_under,
+            budget=budget,
+            limits=limits,
+            objective=objective,
+            made=made,
+            replanner=cache(lambda: Replanner(problem, profile, catalog, after())),
         )
         object.__setattr__(made, "_again", again)
         return made

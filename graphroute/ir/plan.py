@@ -15,6 +15,7 @@ from graphroute.ir.catalog import Capability
 from graphroute.ir.graph import EdgeKind, NodeKind, Sight
 from graphroute.ir.hints import Objective, OnExceed
 from graphroute.ir.problem import Status
+from graphroute.ir.rest import Happened, Rest
 
 if TYPE_CHECKING:
     from graphroute.ir.compare import Difference
@@ -207,6 +208,10 @@ class PlansAgain(Protocol):
         """Undominated plans, cheapest first."""
         ...
 
+    def rest(self, happened: Happened) -> Rest:
+        """The assignment of what is still to come."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -283,6 +288,15 @@ class Plan:
         """The plan under another budget (USD per run), deadline (s), or without one model."""
         again = self._again_or_error("what_if")
         return again.what_if(budget=budget, deadline_s=deadline_s, without_model=without_model)
+
+    @property
+    def can_replan(self) -> bool:
+        """Whether the plan still knows its problem; one read from JSON does not."""
+        return getattr(self, "_again", None) is not None
+
+    def rest(self, happened: Happened) -> Rest:
+        """Models for the steps still to come, given what happened; ≤ 2 ms, only on a new plan."""
+        return self._again_or_error("rest").rest(happened)
 
     def _again_or_error(self, name: str) -> PlansAgain:
         again: PlansAgain | None = getattr(self, "_again", None)

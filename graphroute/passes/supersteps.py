@@ -39,13 +39,17 @@ class TooManyStates(Exception):
     """The chain is too large to enumerate; visits are then estimated from simulated runs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """active: (node, tasks) sorted; arrived: (join target, source); waiting: deferred nodes."""
+    """active: (node, tasks) sorted; arrived: (join target, source); waiting: deferred nodes.
+
+    A scope makes each state once, so that states compare and hash by identity: chains are walked
+    thousands of times.
+    """
 
     active: tuple[tuple[str, float], ...]
-    arrived: frozenset[tuple[str, str]] = frozenset()
-    waiting: tuple[tuple[str, float], ...] = ()
+    arrived: frozenset[tuple[str, str]]
+    waiting: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Scope:
         self.join_sources: dict[str, set[str]] = defaultdict(set)
         self.choices: dict[str, list[tuple[float, str, float]]] = defaultdict(list)
         self._known: dict[State, Successors] = {}
+        self._states: dict[tuple[object, ...], State] = {}
         for edge, p in zip(graph.edges, facts.probabilities, strict=True):
             if edge.source not in inside:
                 continue
@@ -85,13 +90,20 @@ class Scope:
                 self.choices[edge.source].append((p, edge.target, fan))
         self.has_entry = bool(self.fixed[self.start] or self.choices[self.start])
         self._inside = inside
+        # The state before the first superstep; where nothing starts a node, all nodes start.
+        entry = (self.start,) if self.has_entry else sorted(self.nodes)
+        self.first = self._state(tuple((n, 1.0) for n in entry), frozenset(), ())
 
-    @property
-    def first(self) -> State:
-        """The state before the first superstep; where nothing starts a node, all nodes start."""
-        if self.has_entry:
-            return State(((self.start, 1.0),))
-        return State(tuple((n, 1.0) for n in sorted(self.nodes)))
+    def _state(
+        self,
+        active: tuple[tuple[str, float], ...],
+        arrived: frozenset[tuple[str, str]],
+        waiting: tuple[tuple[str, float], ...],
+    ) -> State:
+        key = (active, arrived, waiting)
+        if (state := self._states.get(key)) is None:
+            state = self._states[key] = State(active, arrived, waiting)
+        return state
 
     def successors(self, state: State) -> Successors:
         """All next states with their probabilities; `TooManyStates` where they explode."""
@@ -163,6 +175,6 @@ class Scope:
             (waiting if node in self.deferred else active)[node] = tasks
         if not active:
             active, waiting = waiting, {}
-        return State(
+        return self._state(
             tuple(sorted(active.items())), frozenset(arrived), tuple(sorted(waiting.items()))
         )

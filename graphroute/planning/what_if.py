@@ -15,7 +15,9 @@ from graphroute.errors import UnknownModel
 from graphroute.ir.hints import Budget, Objective
 from graphroute.ir.plan import Plan, Point
 from graphroute.ir.problem import Mask, Problem
+from graphroute.ir.rest import Happened, Rest
 from graphroute.planning.formulate import Limits, check_deadline
+from graphroute.planning.replan import Replanner
 
 POINTS = 12
 """Budgets tried between the cheapest and the best plan."""
@@ -32,6 +34,11 @@ class WhatIf:
     limits: Limits
     objective: Objective
     made: Plan
+    replanner: Callable[[], Replanner]
+
+    def rest(self, happened: Happened) -> Rest:
+        """The assignment of what is still to come; see `planning.replan`."""
+        return self.replanner().rest(happened)
 
     def what_if(
         self, *, budget: float | None, deadline_s: float | None, without_model: str | None

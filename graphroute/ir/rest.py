@@ -1,0 +1,51 @@
+"""The rest of a run: what has happened so far, and which model each step still to come gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+def _nothing() -> Mapping[str, float]:
+    return MappingProxyType({})
+
+
+def _no_prices() -> Mapping[str, tuple[float, float]]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """A run so far.
+
+    last: the nodes of the superstep that ran last (empty: nothing ran yet)
+    now: nodes whose turn it is, with their calls' tasks still to run; where it is given, what
+        comes after these counts instead of what comes after `last`
+    spent_usd, elapsed_s: what it cost and took until now; money reserved counts as spent
+    failed: models that can serve no further call
+    prices: USD per million tokens (prompt, answer) of models whose price is another now
+    """
+
+    last: tuple[str, ...] = ()
+    now: Mapping[str, float] = field(default_factory=_nothing)
+    spent_usd: float = 0.0
+    elapsed_s: float = 0.0
+    failed: frozenset[str] = frozenset()
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=_no_prices)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The assignment of the steps that may still run.
+
+    models: node → models that may serve it, best first; every node of the plan is in it
+    expected_usd: of the first choices; shadow_price: quality per USD for the calls to come
+    is_feasible: False where not even the cheapest models are expected to fit what is left; the
+        models are then the cheapest
+    """
+
+    models: Mapping[str, tuple[str, ...]]
+    expected_usd: float
+    shadow_price: float
+    is_feasible: bool
