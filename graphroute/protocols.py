@@ -5,6 +5,7 @@
 | `Provider` | which models are there, and how do I call one? | `providers/` |
 | `StepScorer` | how hard is this step, before any prompt is seen? | `scorers/` |
 | `PromptScorer` | how hard is this prompt? | `scorers/` |
+| `TrainableScorer` | … and which model answers it well, learned from outcomes? | `scorers/` |
 | `Solver` | which model for which step? | `solvers/` |
 
 A plugin is a file with `build(**options)`; `graphroute.registry` finds it by its name.
@@ -12,13 +13,14 @@ A plugin is a file with `build(**options)`; `graphroute.registry` finds it by it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from graphroute.ir.catalog import Model, ModelSpec
 from graphroute.ir.graph import Graph, Node
-from graphroute.ir.problem import Problem, Solution
+from graphroute.ir.problem import Floats, Problem, Solution
 from graphroute.ir.profile import StepScore
 
 if TYPE_CHECKING:
@@ -89,6 +91,53 @@ class PromptScorer(Protocol):
 
     def difficulty(self, prompts: Sequence[str]) -> Sequence[float]:
         """Difficulty in [0, 1] for each prompt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcomes:
+    """What models did on prompts: the labels a scorer learns from and is measured by.
+
+    correct[n, m]: quality in [0, 1] of model m's answer to prompt n, NaN where it was not asked
+    tags: a label of each prompt (subject, task, node) for baselines; never seen by a scorer
+    """
+
+    prompts: tuple[str, ...]
+    models: tuple[str, ...]
+    correct: Floats
+    tags: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class TrainableScorer(PromptScorer, Protocol):
+    """A prompt scorer that learns from outcomes, for any number of models.
+
+    `models` are those it was trained on; others are served by their ability alone.
+    """
+
+    models: tuple[str, ...]
+
+    def success(self, prompts: Sequence[str], models: Sequence[str] | None = None) -> Floats:
+        """success[n, m]: probability in (0, 1) of a good answer; all trained models if None."""
+        ...
+
+    def fit(
+        self, data: Outcomes, *, seed: int = 0, progress: Callable[[str, float], None] | None = None
+    ) -> Self:
+        """Learn from `data`; `progress` gets what is being done and the share done in [0, 1]."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights and card, whole or not at all."""
+        ...
+
+    def load(self, folder: Path) -> Self:
+        """Read them back; a damaged or foreign file is an `InvalidValue`."""
+        ...
+
+    def describe(self) -> Mapping[str, object]:
+        """Family, models, size, training data and limits, ready for JSON."""
         ...
 
 

@@ -1,0 +1,170 @@
+"""Outcomes from files: two-model files, prompts with outcomes, and any mix of them.
+
+| file | columns | becomes |
+|---|---|---|
+| two models | `prompt, weak, strong` | two models called `weak` and `strong`, or as named |
+| prompts | `id, prompt` | prompts |
+| outcomes | `id, model, correct` | their outcomes, in long form |
+
+Scores on another scale than [0, 1] (MT-Bench: 1 to 10) are divided by ten for the whole file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphroute.errors import InvalidValue
+from graphroute.evaluation.tables import header_of, number, rows_of
+from graphroute.protocols import Outcomes
+
+_TAGS = ("subject", "domain", "category", "task", "node", "tag")
+
+
+def read(
+    paths: Sequence[Path],
+    *,
+    pair: tuple[str, str] = ("weak", "strong"),
+    is_clean: bool = True,
+    models: Sequence[str] | None = None,
+) -> Outcomes:
+    """The outcomes in all files together, prompts in the order of the files.
+
+    pair: what the weak and the strong model of two-model files are called
+    is_clean: leave out rows marked in a column `contaminated`
+    models: keep only these, in this order
+    """
+    reading = _Reading(pair=pair, is_clean=is_clean)
+    kinds = [(path, _kind(path)) for path in paths]
+    # Prompts before outcomes, whatever the order they were named in.
+    for path, kind in kinds:
+        if kind == "pair":
+            reading.add_pair(path)
+        elif kind == "prompts":
+            reading.add_prompts(path)
+    for path, kind in kinds:
+        if kind == "outcomes":
+            reading.add_outcomes(path)
+    return reading.finish(models)
+
+
+def read_prompts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Ids and prompts of a file with the columns `id` and `prompt`."""
+    with rows_of(path, ("id", "prompt")) as rows:
+        found = [(row["id"], row["prompt"]) for row in rows]
+    return tuple(row[0] for row in found), tuple(row[1] for row in found)
+
+
+def _kind(path: Path) -> str:
+    header = header_of(path)
+    if {"prompt", "weak", "strong"} <= set(header):
+        return "pair"
+    if {"id", "model", "correct"} <= set(header):
+        return "outcomes"
+    if {"id", "prompt"} <= set(header):
+        return "prompts"
+    raise InvalidValue(
+        f"{path.name!r} is neither of two models, nor prompts, nor outcomes",
+        path=str(path),
+        columns=header,
+        next_step="give columns prompt, weak, strong; or id, prompt; or id, model, correct",
+    )
+
+
+class _Reading:
+    def __init__(self, *, pair: tuple[str, str], is_clean: bool) -> None:
+        self._pair, self._is_clean = pair, is_clean
+        self._prompts: list[str] = []
+        self._tags: list[str] = []
+        self._ids: list[str] = []
+        self._at: dict[str, int] = {}
+        self._columns: dict[str, int] = {}
+        self._cells: list[tuple[int, int, float]] = []
+
+    def _add(self, ident: str, prompt: str, tag: str) -> int:
+        self._prompts.append(prompt)
+        self._tags.append(tag)
+        self._ids.append(ident)
+        return len(self._prompts) - 1
+
+    def _column(self, model: str) -> int:
+        return self._columns.setdefault(model, len(self._columns))
+
+    def add_pair(self, path: Path) -> None:
+        with rows_of(path, ("prompt", "weak", "strong")) as rows:
+            found = [
+                (
+                    row.get("id") or f"{path.name}:{i}",
+                    row["prompt"],
+                    _tag(row) or path.name.partition(".")[0],
+                    number(row, "weak", path),
+                    number(row, "strong", path),
+                )
+                for i, row in enumerate(rows)
+                if not (self._is_clean and row.get("contaminated") == "1")
+            ]
+        top = max((abs(v) for row in found for v in row[3:] if v == v), default=0.0)
+        scale = 10.0 if top > 1 else 1.0
+        for ident, prompt, tag, *scores in found:
+            i = self._add(ident, prompt, tag)
+            for name, value in zip(self._pair, scores, strict=True):
+                self._cells.append((i, self._column(name), value / scale))
+
+    def add_prompts(self, path: Path) -> None:
+        with rows_of(path, ("id", "prompt")) as rows:
+            for row in rows:
+                if self._is_clean and row.get("contaminated") == "1":
+                    continue
+                if row["id"] in self._at:
+                    raise InvalidValue(
+                        f"{path.name!r} has the id {row['id']!r} twice",
+                        path=str(path),
+                        id=row["id"],
+                        next_step="give each prompt its own id",
+                    )
+                self._at[row["id"]] = self._add(row["id"], row["prompt"], _tag(row))
+
+    def add_outcomes(self, path: Path) -> None:
+        with rows_of(path, ("id", "model", "correct")) as rows:
+            for row in rows:
+                # Outcomes may cover more prompts than are wanted here.
+                if (i := self._at.get(row["id"])) is not None:
+                    cell = (i, self._column(row["model"]), number(row, "correct", path))
+                    self._cells.append(cell)
+
+    def finish(self, models: Sequence[str] | None) -> Outcomes:
+        names = tuple(models) if models is not None else tuple(sorted(self._columns))
+        if missing := [name for name in names if name not in self._columns]:
+            raise InvalidValue(
+                f"no outcomes of {', '.join(map(repr, missing))}",
+                models=tuple(missing),
+                next_step=f"there are {', '.join(sorted(self._columns)) or 'none'}",
+            )
+        place = {self._columns[name]: j for j, name in enumerate(names)}
+        correct = np.full((len(self._prompts), len(names)), np.nan)
+        for i, column, value in self._cells:
+            if column in place:
+                correct[i, place[column]] = value
+        known = np.isfinite(correct).any(1)
+        kept = np.flatnonzero(known)
+        if not len(kept):
+            raise InvalidValue(
+                "no prompt has an outcome", next_step="give the outcomes' file beside the prompts'"
+            )
+        return Outcomes(
+            prompts=tuple(self._prompts[i] for i in kept),
+            models=names,
+            correct=correct[kept],
+            tags=tuple(self._tags[i] for i in kept),
+            ids=tuple(self._ids[i] for i in kept),
+        )
+
+
+def _tag(row: object) -> str:
+    get = row.get if hasattr(row, "get") else {}.get
+    task, domain = get("task") or "", get("domain") or ""
+    if task and domain and task != domain:
+        return f"{task}/{domain}"
+    return next((str(get(name)) for name in _TAGS if get(name)), "")

@@ -1,0 +1,150 @@
+"""Prompts as hashed word n-grams, all at once in NumPy, without a Python loop over characters.
+
+With prefix sums `H[i] = Σ_{j<i} byte[j] · p^j (mod 2⁶⁴)` of a polynomial hash, any slice's hash is
+`(H[e] − H[s]) · p^{−s}`: p is odd, so it has an inverse modulo 2⁶⁴. One pass hashes every word of
+every prompt of a batch; a pair of neighbouring words is a mix of its two hashes.
+(R. M. Karp, M. O. Rabin, Efficient Randomized Pattern-Matching Algorithms, 1987.)
+
+Long prompts cost no more than short ones: beyond `HEAD + TAIL` characters the middle is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+HEAD: Final = 1200
+TAIL: Final = 400
+BITS: Final = 17
+BUCKETS: Final = 1 << BITS
+
+PLAIN: Final = (
+    "length",
+    "words",
+    "digits",
+    "share of digits",
+    "share of marks",
+    "lines",
+    "share outside ASCII",
+    "questions",
+)
+"""What is counted in a prompt besides its words."""
+
+_PRIME = np.uint64(0x100000001B3)
+_MIX_A = np.uint64(0x9E3779B97F4A7C15)
+_MIX_B = np.uint64(0xC2B2AE3D27D4EB4F)
+_LONGEST = 1 << 13
+
+
+def _powers(base: int, count: int) -> Words:
+    values = np.empty(count, np.uint64)
+    value, mask = 1, (1 << 64) - 1
+    for i in range(count):
+        values[i] = value
+        value = value * base & mask
+    return values
+
+
+_P = _powers(int(_PRIME), _LONGEST + 1)
+_P_INVERSE = _powers(pow(int(_PRIME), -1, 1 << 64), _LONGEST + 1)
+
+# 0: between words; 1: letters, digits and every byte of a non-ASCII character; 2: a word by itself.
+_CLASS = np.full(256, 2, np.uint8)
+_CLASS[[9, 10, 11, 12, 13, 32, 0]] = 0
+_CLASS[[*range(48, 58), *range(65, 91), *range(97, 123), 95, *range(128, 256)]] = 1
+
+# For the plain features: letters and spaces, digits, marks, line ends, outside ASCII, "?".
+_SORT = np.where(_CLASS == 2, 2, 0).astype(np.uint8)
+_SORT[48:58], _SORT[10], _SORT[128:], _SORT[63] = 1, 3, 4, 5
+
+
+def clipped(prompt: str) -> str:
+    """The prompt without its middle where it is longer than `HEAD + TAIL` characters.
+
+    >>> len(clipped("x" * 10_000)) == HEAD + TAIL + 1
+    True
+    """
+    if len(prompt) <= HEAD + TAIL:
+        return prompt
+    return f"{prompt[:HEAD]}\n{prompt[-TAIL:]}"
+
+
+def seen(prompt: str) -> tuple[Ints, Floats]:
+    """Distinct buckets of the words and of the pairs of neighbouring words, and plain features.
+
+    The plain features are `PLAIN`, each roughly in [0, 3].
+
+    >>> len(seen("Two words")[0]), len(seen("")[0])
+    (3, 0)
+    >>> bool((seen("two  WORDS")[0] == seen("Two words")[0]).all())
+    True
+    """
+    raw = clipped(prompt).lower().encode("utf-8", "replace")[:_LONGEST]
+    if not raw:
+        return np.zeros(0, np.int64), np.zeros(len(PLAIN), np.float64)
+    text = np.frombuffer(raw, np.uint8)
+    kind = _CLASS[text]
+    # A word starts where the class changes, and at every mark, since marks stand alone.
+    starts = np.empty(len(text), np.bool_)
+    starts[0] = True
+    np.not_equal(kind[1:], kind[:-1], out=starts[1:])
+    starts |= kind == 2
+    edges = np.flatnonzero(starts)
+    prefix = np.empty(len(text) + 1, np.uint64)
+    prefix[0] = 0
+    np.cumsum((text + np.uint64(1)) * _P[: len(text)], out=prefix[1:])
+    ends = np.append(edges[1:], len(text))
+    is_word = kind[edges] != 0
+    edges, ends = edges[is_word], ends[is_word]
+    words = (prefix[ends] - prefix[edges]) * _P_INVERSE[edges]
+    hashes = np.concatenate((words, words[:-1] * _MIX_A ^ (words[1:] + _MIX_B)))
+    hashes ^= hashes >> np.uint64(32)
+    hashes *= _MIX_A
+    buckets = np.sort((hashes >> np.uint64(64 - BITS)).astype(np.int64))
+    if len(buckets):
+        buckets = buckets[np.append(True, buckets[1:] != buckets[:-1])]
+    return buckets, _plain(prompt, text, len(words))
+
+
+def _plain(prompt: str, text: NDArray[np.uint8], words: int) -> Floats:
+    count = np.bincount(_SORT[text], minlength=6)
+    size = len(text)
+    log = math.log1p
+    return np.array(
+        (
+            log(len(prompt)) / 4,
+            log(words) / 3,
+            log(count[1]) / 2,
+            4 * count[1] / size,
+            4 * count[2] / size,
+            log(count[3]) / 2,
+            4 * count[4] / size,
+            log(count[5]),
+        )
+    )
+
+
+def features(
+    prompts: Sequence[str], progress: Callable[[int], None] | None = None
+) -> tuple[Ints, Ints, Floats]:
+    """Buckets of all prompts end to end, where each prompt's begin (n + 1), and plain[n, 8].
+
+    progress: called with the number of prompts done, every thousand
+    """
+    parts, plain = [], np.zeros((len(prompts), len(PLAIN)))
+    for i, prompt in enumerate(prompts):
+        buckets, plain[i] = seen(prompt)
+        parts.append(buckets)
+        if progress is not None and i % 1000 == 999:
+            progress(i + 1)
+    bounds = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum([len(part) for part in parts], out=bounds[1:])
+    return (np.concatenate(parts) if parts else np.zeros(0, np.int64)), bounds, plain

@@ -1,0 +1,34 @@
+"""Baseline: longer prompts are harder. Free, and better than many a trained router."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from graphroute.ir.problem import Floats
+
+REQUIRES: Final[tuple[str, ...]] = ()
+EXAMPLES: Final[tuple[dict[str, object], ...]] = ({},)
+_HALF = 600
+
+
+class LengthScorer:
+    """`n / (n + 600)` for n characters: 0 for nothing, 0.5 at about 150 tokens, below 1 always."""
+
+    name = "length"
+
+    def difficulty(self, prompts: Sequence[str]) -> Floats:
+        """Difficulty in [0, 1) that rises with the length.
+
+        >>> build().difficulty(["", "x" * 600]).tolist()
+        [0.0, 0.5]
+        """
+        size = np.array([len(prompt) for prompt in prompts], dtype=np.float64)
+        return np.asarray(size / (size + _HALF))
+
+
+def build() -> LengthScorer:
+    """The baseline; it has no options."""
+    return LengthScorer()
