@@ -14,8 +14,8 @@ chosen model and tell how it went:
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
 from graphroute.runtime import dialect, fallback, router, tokens
+from graphroute.runtime.course import Ahead, Course
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
 from graphroute.runtime.policy import Policy
@@ -50,8 +51,12 @@ class RunHandle:
     ledger: Ledger
     base_depth: int = 0
     above: str = ""
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    progress: dict[str, float] = field(default_factory=dict)
+    # Not a uuid4: tests that seed or count those must find them as they left them.
+    run_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    course: Course = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "course", Course(self.policy.plan))
 
     def __repr__(self) -> str:
         # Users print configs; a whole plan in there would hide the rest.
@@ -64,11 +69,6 @@ class RunHandle:
     def path(self, node: str) -> str:
         """The node path of the whole run, from one within the current lineage."""
         return "/".join(part for part in (self.above, node) if part)
-
-    def expected_left_nano(self) -> float:
-        """What the plan still expects this run to spend, in nano-dollars."""
-        total = sum(a.cost_usd for a in self.policy.plan.assignments) * NANO
-        return max(0.0, total - sum(self.progress.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,7 @@ class Dispatch:
         self._last_error: BaseException | None = None
         self._fault: str | None = None
         self._assignment: Assignment | None = None
+        self._ahead: Ahead | None = None
         self._hints = RouteHints()
         self._own = _own_spec(self._policy, own)
         self._characters = 0
@@ -119,7 +120,7 @@ class Dispatch:
     def _read(self, messages: Sequence[BaseMessage]) -> None:
         policy = self._policy
         self._hints = policy.hints_for(self._node)
-        self._assignment = policy.plan.assignment(self._node)
+        self._assignment = self.handle.course.assignment(self._node)
         text = tokens.text_of(messages)
         request = self._request = read(self.own, self.stop, self.kwargs)
         wishes = tokens.size_of([*request.tools, *filter(None, (request.schema,))])
@@ -165,21 +166,20 @@ class Dispatch:
 
     def _ranked_choice(self, call: router.CallFacts) -> Choice:
         policy = self._policy
-        ranking = router.rank(
-            call,
-            assignment=self._assignment,
-            hints=self._hints,
-            catalog=policy.catalog,
-            shadow_price=policy.plan.shadow_price,
-            keeps_own=policy.keeps_own,
-            is_down=policy.outages.is_down,
-        )
+        if self._ahead is None:
+            self._ahead = self.handle.course.ahead(
+                self._node,
+                step=self._step,
+                spent_nano=self.handle.ledger.spent_nano + self.handle.ledger.reserved_nano,
+                failed=policy.outages.down(),
+            )
+        ranking = self._rank(call, policy.outages.is_down)
         if not self._attempts:
             self._attempts.extend(ranking.passed_over)
         order = [spec for spec in ranking.order if spec.name not in self._excluded]
         if not order and self._last_error is None:
             # Every feasible model is cooling down: asking one again beats failing unasked.
-            order = self._second_chances(call)
+            order = list(self._rank(call, lambda _: False).order)
         for spec in order:
             if (choice := self._try(spec, call)) is not None:
                 return choice
@@ -188,18 +188,24 @@ class Dispatch:
         self._give_up(order)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _second_chances(self, call: router.CallFacts) -> list[ModelSpec]:
+    def _rank(self, call: router.CallFacts, is_down: Callable[[str], bool]) -> router.Ranking:
         policy = self._policy
-        ranking = router.rank(
+        return router.rank(
             call,
-            assignment=self._assignment,
+            planned=None if self._ahead is None else self._ahead.models,
+            must_stay=self._must_stay,
             hints=self._hints,
             catalog=policy.catalog,
             shadow_price=policy.plan.shadow_price,
             keeps_own=policy.keeps_own,
-            is_down=lambda _: False,
+            is_down=is_down,
         )
-        return [spec for spec in ranking.order if spec.name not in self._excluded]
+
+    @property
+    def _must_stay(self) -> bool:
+        """Whether the call may not leave this machine, by the author's word or the plan's."""
+        planned = self._assignment is not None and self._assignment.privacy_local
+        return planned or self._hints.privacy == "local"
 
     def _try(self, spec: ModelSpec, call: router.CallFacts) -> Choice | None:
         """Reserve the call's worst case on `spec`; None, with the reason kept, if too dear."""
@@ -208,7 +214,9 @@ class Dispatch:
         if available is not None and not spec.price.is_known:
             self._attempts.append(Attempt(model=spec.name, reason="budget: its price is unknown"))
             return None
-        expected_nano, out_expected = self._expected_nano(), float(router.DEFAULT_OUT_TOKENS)
+        course = self.handle.course
+        expected_nano = course.per_call_nano(self._node)
+        out_expected = float(router.DEFAULT_OUT_TOKENS)
         if assignment is not None:
             out_expected = assignment.out_tokens
         fair = None
@@ -216,7 +224,7 @@ class Dispatch:
             fair = router.share(
                 available_nano=available,
                 expected_nano=expected_nano,
-                expected_left_nano=max(self.handle.expected_left_nano(), expected_nano),
+                expected_left_nano=max(course.left_nano(), expected_nano),
             )
         stake = router.stake(
             spec,
@@ -233,7 +241,7 @@ class Dispatch:
                 Attempt(model=spec.name, reason=f"budget: ${left / NANO:.6f} left is too little")
             )
             return None
-        self._note_progress(expected_nano)
+        course.called(self._node)
         is_own = spec.name == self._own.name
         planned = None if assignment is None else assignment.model
         why = "plan" if spec.name == planned or planned is None else self._why_not(planned)
@@ -247,19 +255,11 @@ class Dispatch:
 
     def _why_not(self, planned: str) -> str:
         reasons = [a.reason for a in self._attempts if a.model == planned]
-        return reasons[-1] if reasons else "the graph's own model is kept"
-
-    def _expected_nano(self) -> float:
-        a = self._assignment
-        if a is None:
-            return 0.0
-        return a.cost_usd * NANO / max(a.expected_visits * a.expected_calls, 1e-9)
-
-    def _note_progress(self, expected_nano: float) -> None:
-        progress, a = self.handle.progress, self._assignment
-        if a is not None:
-            done = progress.get(self._node, 0.0) + expected_nano
-            progress[self._node] = min(done, a.cost_usd * NANO)
+        if reasons:
+            return reasons[-1]
+        if self._ahead is not None and self._ahead.why:
+            return self._ahead.why
+        return "the graph's own model is kept"
 
     def _give_up(self, order: Sequence[ModelSpec]) -> None:
         reasons = "; ".join(f"{a.model}: {a.reason}" for a in self._attempts) or "no model"
@@ -301,9 +301,8 @@ class Dispatch:
 
     def _own_choice(self, call: router.CallFacts) -> Choice:
         """The graph's own model, for when choosing failed; budget and privacy still hold."""
-        spec, assignment = self._own, self._assignment
-        must_stay = self._hints.privacy == "local" or bool(assignment and assignment.privacy_local)
-        if must_stay and not spec.local:
+        spec = self._own
+        if self._must_stay and not spec.local:
             error: GraphrouteError = PrivacyViolation(
                 f"node {self._node!r} is private and its own model {spec.name!r} is not local",
                 node=self._node,

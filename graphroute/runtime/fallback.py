@@ -101,6 +101,13 @@ class Outages:
         """`model` answered again."""
         self._until.pop(model, None)
 
+    def down(self) -> frozenset[str]:
+        """All models that are being passed over now."""
+        if not self._until:
+            return frozenset()
+        now = self._clock()
+        return frozenset(model for model, until in list(self._until.items()) if until > now)
+
     def is_down(self, model: str) -> bool:
         """Whether `model` is being passed over now."""
         return self._until.get(model, 0.0) > self._clock()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from graphroute.ir.catalog import Capability, Catalog, ModelSpec
 from graphroute.ir.hints import NANO, RouteHints
-from graphroute.ir.plan import Assignment
 from graphroute.ir.quality import success
 from graphroute.ir.record import Attempt
 
@@ -53,7 +52,8 @@ class Ranking:
 def rank(
     call: CallFacts,
     *,
-    assignment: Assignment | None,
+    planned: tuple[str, ...] | None,
+    must_stay: bool,
     hints: RouteHints,
     catalog: Catalog,
     shadow_price: float,
@@ -62,17 +62,19 @@ def rank(
 ) -> Ranking:
     """Order the models for one call.
 
+    planned: the plan's models for the node, best first; None where the plan does not know it
+    must_stay: the call may not leave this machine
     keeps_own: the graph's own model comes first (a pool of nothing but the graph's own models)
-    shadow_price: quality (log-probability) per USD, used where no assignment orders the models
+    shadow_price: quality (log-probability) per USD, used where no plan orders the models
     """
     order: list[ModelSpec] = []
     passed_over: list[Attempt] = []
     known = {spec.name: spec for spec in (*catalog, call.own)}
-    for name in dict.fromkeys(_names(call, assignment, hints, catalog, shadow_price, keeps_own)):
+    for name in dict.fromkeys(_names(call, planned, hints, catalog, shadow_price, keeps_own)):
         spec = known.get(name)
         if spec is None:
             passed_over.append(Attempt(model=name, reason="not in the pool"))
-        elif reason := _obstacle(spec, call, assignment, hints, is_down):
+        elif reason := _obstacle(spec, call, must_stay, hints, is_down):
             passed_over.append(Attempt(model=name, reason=reason))
         else:
             order.append(spec)
@@ -81,38 +83,33 @@ def rank(
 
 def _names(
     call: CallFacts,
-    assignment: Assignment | None,
+    planned: tuple[str, ...] | None,
     hints: RouteHints,
     catalog: Catalog,
     shadow_price: float,
     keeps_own: bool,
-) -> list[str]:
+) -> tuple[str, ...]:
     if hints.pin is not None:
-        return [hints.pin]
-    planned: list[str] = []
-    if assignment is not None:
-        planned = [assignment.model, *assignment.fallbacks]
-    else:
+        return (hints.pin,)
+    if planned is None:
 
         def utility(spec: ModelSpec) -> float:
             hard = 0.5 if call.difficulty is None else call.difficulty
-            quality = success(hard, spec.ability)
             cost = spec.cost_usd(call.in_tokens, call.out_cap or DEFAULT_OUT_TOKENS)
-            return math.log(quality) - shadow_price * cost
+            return math.log(success(hard, spec.ability)) - shadow_price * cost
 
-        planned = [s.name for s in sorted(catalog, key=lambda s: (-utility(s), s.name))]
-    return [call.own.name, *planned] if keeps_own else [*planned, call.own.name]
+        planned = tuple(s.name for s in sorted(catalog, key=lambda s: (-utility(s), s.name)))
+    return (call.own.name, *planned) if keeps_own else (*planned, call.own.name)
 
 
 def _obstacle(
     spec: ModelSpec,
     call: CallFacts,
-    assignment: Assignment | None,
+    must_stay: bool,
     hints: RouteHints,
     is_down: Callable[[str], bool],
 ) -> str:
     """Why `spec` may not serve the call; empty if it may."""
-    must_stay = hints.privacy == "local" or (assignment is not None and assignment.privacy_local)
     if must_stay and not spec.local:
         return "private: this step may not leave the machine"
     if hints.models is not None and spec.name not in hints.models:

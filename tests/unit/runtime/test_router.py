@@ -7,7 +7,7 @@ import pytest
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.hints import RouteHints
 from graphroute.runtime.router import CallFacts, Ranking, nano, rank, share, stake
-from tests.unit.runtime.situations import assignment_for, spec_for
+from tests.unit.runtime.situations import spec_for
 
 OWN = spec_for("own", price=10.0)
 CHEAP = spec_for("cheap", price=1.0)
@@ -31,7 +31,8 @@ def ranked(call: CallFacts | None = None, **values: Any) -> Ranking:
     return rank(
         call or facts(),
         **{
-            "assignment": assignment_for("draft", "cheap", "local"),
+            "planned": ("cheap", "local"),
+            "must_stay": False,
             "hints": RouteHints(),
             "catalog": Catalog(models=(CHEAP, LOCAL, OWN)),
             "shadow_price": 0.0,
@@ -54,11 +55,11 @@ def test_plan_then_fallbacks_then_the_graphs_own_model() -> None:
 @pytest.mark.parametrize(
     ("values", "order", "reason"),
     [
-        ({"hints": RouteHints(privacy="local")}, ["local"], "private"),
+        ({"must_stay": True}, ["local"], "private"),
         ({"hints": RouteHints(models=("local", "own"))}, ["local", "own"], "not among"),
         ({"hints": RouteHints(pin="own")}, ["own"], None),
         ({"is_down": lambda name: name == "cheap"}, ["local", "own"], "did not answer"),
-        ({"assignment": assignment_for("draft", "gone")}, ["own"], "not in the pool"),
+        ({"planned": ("gone",)}, ["own"], "not in the pool"),
     ],
 )
 def test_obstacles_keep_a_model_out_with_a_reason(
@@ -80,8 +81,8 @@ def test_a_model_that_lacks_a_capability_is_passed_over_but_the_own_model_is_tru
 def test_without_an_assignment_the_price_decides() -> None:
     able = spec_for("able", price=5.0, ability=0.9)
     catalog = Catalog(models=(able, spec_for("weak", price=0.1, ability=0.1)))
-    assert names(ranked(assignment=None, catalog=catalog))[0] == "able"
-    dear = ranked(assignment=None, catalog=catalog, shadow_price=1e9)
+    assert names(ranked(planned=None, catalog=catalog))[0] == "able"
+    dear = ranked(planned=None, catalog=catalog, shadow_price=1e9)
     assert names(dear)[0] == "weak"
 
 
