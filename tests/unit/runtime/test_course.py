@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from langgraph.graph import START, StateGraph
@@ -9,11 +9,13 @@ from graphroute import Model, optimize
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.course import Course
 
-POOL_PRICE = {"price_in_usd": 10.0, "price_out_usd": 10.0}
+
+class State(TypedDict, total=False):
+    n: str
 
 
 def chain(own: ScriptedChat, length: int) -> Any:
-    builder = StateGraph(dict)
+    builder = StateGraph(State)
     previous = START
     for number in range(length):
         name = f"n{number}"
@@ -25,7 +27,7 @@ def chain(own: ScriptedChat, length: int) -> Any:
 
 def pool(strong: ScriptedChat, weak: ScriptedChat) -> list[Model]:
     return [
-        Model("strong", strong, quality=0.95, **POOL_PRICE),
+        Model("strong", strong, quality=0.95, price_in_usd=10, price_out_usd=10),
         Model("weak", weak, quality=0.3, local=True),
     ]
 
