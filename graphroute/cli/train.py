@@ -43,7 +43,13 @@ def command(
     from graphroute.evaluation import outcomes
     from graphroute.evaluation.choice import drawn
 
-    options: dict[str, object] = {"models": models, "strong": strong, "weak": weak, "limit": limit, "seed": seed}
+    options: dict[str, object] = {
+        "models": models,
+        "strong": strong,
+        "weak": weak,
+        "limit": limit,
+        "seed": seed,
+    }
     mark = _mark(data, scorer, options)
     if not force and _is_there(out, mark):
         typer.echo(f"{out} already holds this training; --force does it again", err=True)

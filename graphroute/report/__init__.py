@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from graphroute.errors import InvalidValue
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.report.saving import Saving, saving
@@ -77,6 +78,33 @@ class Report:
         data["planned"] = dict(data["planned"])
         return {"schema": SCHEMA, **data}
 
+    @classmethod
+    def from_dict(cls, data: object) -> Report:
+        """The report that `to_dict()` wrote; `InvalidValue` that names the first fault."""
+        from pydantic import TypeAdapter, ValidationError
+
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise InvalidValue(
+                f"schema {found!r} instead of {SCHEMA!r}",
+                value=found,
+                next_step="give what Report.to_dict() or `graphroute run --json` wrote",
+            )
+        values = {key: value for key, value in data.items() if key != "schema"}
+        try:
+            values["planned"] = _pairs(values.get("planned", {}))
+            for group in ("nodes", "models"):
+                values[group] = [_usage(usage) for usage in values[group]]
+            values["totals"] = _usage(values["totals"])
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as fault:
+            first = fault.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            reason = f"damaged at {place}: {first['msg']}"
+        except (KeyError, TypeError, AttributeError) as fault:
+            reason = f"damaged ({fault!r})"
+        raise InvalidValue(f"the report is {reason}", next_step="run again and write it anew")
+
     def to_json(self, *, indent: int | None = 2) -> str:
         """JSON text; money in USD, times in seconds."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False) + "\n"
@@ -103,3 +131,13 @@ class Report:
             "text/plain": str(self),
             "application/json": self.to_dict(),
         }
+
+
+def _pairs(counted: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(counted.items())
+
+
+def _usage(data: dict[str, Any]) -> dict[str, Any]:
+    """A `Usage` as `to_dict()` wrote it, its counts as pairs again."""
+    pairs = {key: _pairs(data[key]) for key in ("calls_by", "reasons")}
+    return {**data, **pairs}

@@ -1,0 +1,176 @@
+"""`graphroute demo`: see it work, with no key and no server."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphroute.cli import _options
+from graphroute.cli._files import write
+from graphroute.ir.plan import Plan
+from graphroute.report.text import pairs, usd
+
+if TYPE_CHECKING:
+    from graphroute.demo import Arm, Outcome
+
+SCHEMA = "graphroute.demo/1"
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(command)
+
+
+def command(
+    tickets: Annotated[
+        int, typer.Option("--tickets", min=1, max=20, help="How many of the 20 tickets to run.")
+    ] = 20,
+    as_json: _options.Json = False,
+) -> None:
+    """Route 20 support tickets over two small models on this machine, at half the cost."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from graphroute import demo
+
+    told = Console(stderr=as_json)
+    told.print(
+        "Two models run on this machine. SmolLM2-135M is the free local one. Gemma-3-270M, framed "
+        "by four examples,\nhas a price and is a [bold]stand-in for a model in the cloud[/]: no "
+        "money is spent, and nothing here says how real cloud models do.\n",
+        highlight=False,
+    )
+    file = demo.home() / "demo-plan.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    columns = (
+        TextColumn("{task.description:>12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+
+        def started(name: str, total: int) -> Callable[[], None]:
+            task = bar.add_task(name, total=total)
+            return lambda: bar.advance(task)
+
+        def planned(plan: Plan, budget: float) -> None:
+            write(plan.to_json(), file)
+            _tell_plan(bar.console if as_json else told, plan, budget)
+
+        outcome = demo.run(limit=tickets, started=started, planned=planned)
+    if as_json:
+        write(json.dumps(_data(outcome, file), indent=2) + "\n", None)
+        return
+    _tell(told, outcome, file)
+    for line in _elsewhere():
+        told.print(line, highlight=False, markup=False)
+
+
+def _tell_plan(console: Any, plan: Plan, budget: float) -> None:
+    from graphroute.cli._plan_table import show
+
+    console.print(
+        f"\nThe plan, under a budget of {usd(budget)} a ticket (half of what all strong spent):",
+        highlight=False,
+    )
+    show(plan, console)
+    console.print()
+
+
+def _tell(console: Any, outcome: Outcome, file: Path) -> None:
+    from rich.table import Table
+
+    from graphroute.demo import tickets
+
+    size = len(outcome.arms[0].scores)
+    table = Table(header_style="bold", title=f"{size} tickets", title_justify="left")
+    for name in ("", "quality (95 %)", "tone", "fields", "reply", "cost", "time", "calls"):
+        table.add_column(name, justify="left" if name in ("", "calls") else "right")
+    for arm in outcome.arms:
+        low, high = tickets.interval([one.quality for one in arm.scores])
+        table.add_row(
+            arm.name,
+            f"{arm.share(lambda one: one.quality):.2f} ({low:.2f}–{high:.2f})",
+            *(f"{round(count)}/{size}" for count in _counts(arm)),
+            usd(arm.cost_usd),
+            f"{arm.took_s:.0f} s",
+            pairs(arm.report.totals.calls_by),
+        )
+    console.print()
+    console.print(table)
+    strong, _, ours = outcome.arms
+    share = f"{ours.cost_usd / strong.cost_usd:.0%}".replace("%", " %")
+    console.print(
+        f"graphroute spent {share} of all strong; its dearest ticket cost {usd(ours.dearest_usd)} "
+        f"of a budget of {usd(outcome.budget_usd)}.\nQuality is the share of known answers: tone, "
+        "name and order, a first line that names both.\n"
+        f"The plan as JSON: {file}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _counts(arm: Arm) -> tuple[int, int, int]:
+    scores = arm.scores
+    return sum(s.tone for s in scores), sum(s.fields for s in scores), sum(s.reply for s in scores)
+
+
+def _elsewhere() -> list[str]:
+    """How to go on with the models that this machine can reach besides."""
+    from graphroute import registry
+    from graphroute.errors import GraphrouteError
+    from graphroute.protocols import Provider
+
+    found = []
+    try:
+        ollama = registry.build("providers", "ollama")
+        if isinstance(ollama, Provider) and ollama.health().is_ok:
+            names = [model.name for model in ollama.discover()][:3]
+            if names:
+                found.append(
+                    "Ollama answers. Plan over its models: graphroute plan YOUR.py:graph "
+                    f"--models {','.join(names)}"
+                )
+    except GraphrouteError:
+        pass  # no server, nothing to say
+    keys = [key for key in KEYS if os.environ.get(key)]
+    if keys:
+        found.append(
+            f"{', '.join(keys)} is set. Real cloud models: graphroute plan YOUR.py:graph "
+            "--models openai:gpt-5-mini,ollama:llama3.2 --budget 0.02"
+        )
+    return found or [
+        "With an Ollama server or an API key (`graphroute models` says what is in reach):\n"
+        "  graphroute plan YOUR.py:graph --models ollama:llama3.2,openai:gpt-5-mini --budget 0.02"
+    ]
+
+
+def _data(outcome: Outcome, file: Path) -> dict[str, Any]:
+    from graphroute.demo import tickets
+
+    return {
+        "schema": SCHEMA,
+        "budget_usd": outcome.budget_usd,
+        "plan": str(file),
+        "arms": [
+            {
+                "name": arm.name,
+                "tickets": len(arm.scores),
+                "quality": arm.share(lambda one: one.quality),
+                "quality_interval": tickets.interval([one.quality for one in arm.scores]),
+                "right": dict(zip(("tone", "fields", "reply"), _counts(arm), strict=True)),
+                "cost_usd": arm.cost_usd,
+                "dearest_usd": arm.dearest_usd,
+                "took_s": arm.took_s,
+                "calls": dict(arm.report.totals.calls_by),
+            }
+            for arm in outcome.arms
+        ],
+    }
