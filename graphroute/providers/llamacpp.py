@@ -15,6 +15,7 @@ The header of the file is read for a plan; the model is loaded when a call first
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -96,8 +97,9 @@ class LlamaCpp:
             )
         if text in self.files:
             return self.files[text]
-        path = Path(text).expanduser()
-        if not path.is_file():
+        path = Path(os.path.expanduser(text))
+        # Unlike Path.is_file, this one takes any text for a name of no file.
+        if not os.path.isfile(path):
             known = tuple(sorted(self.files))
             raise UnknownModel(
                 f"no file for model {model.name!r}",
