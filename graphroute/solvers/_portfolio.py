@@ -53,42 +53,73 @@ def run(
 
 
 def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
-    def once(p: Problem) -> Solution:
-        return _core(p, name, effort)
-
     if not _residency.is_needed(problem):
-        return once(replace(problem, load_s=()))
+        return _core(replace(problem, load_s=()), name, effort)
+    # A quick look at every set of loaded models first: most cannot beat the best of them.
+    quick = replace(effort, labels=False, fallback=None)
+    looks: list[tuple[float, int, Problem, float, Solution, _Prepared | None]] = []
+    for restricted, load in _residency.resident_sets(problem):
+        prepared = _prepare(restricted)
+        look = _with_load(_core(restricted, name, quick, prepared), problem, load)
+        looks.append((look.bound, len(looks), restricted, load, look, prepared))
+    looks.sort(key=lambda entry: (-entry[0], entry[1]))
     best: Solution | None = None
     bound = float("-inf")
-    for restricted, load in _residency.resident_sets(problem):
-        found = once(restricted)
+    for bound_here, _, restricted, load, look, prepared in looks:
+        if best is not None and bound_here <= best.value:
+            break
+        found = look
+        if look.status == "infeasible" or look.gap > effort.stop_gap:
+            found = _with_load(_core(restricted, name, effort, prepared), problem, load)
         if found.status == "infeasible":
             continue
-        if problem.objective == "latency":
-            value = problem.value_of(found.choice)
-            found = replace(found, value=value, bound=max(found.bound - load, value))
         bound = max(bound, found.bound)
         if best is None or found.value > best.value + 1e-12:
             best = found
     if best is None:
         return Solution(status="infeasible", solver=name)
     bound = max(bound, best.value)
-    return replace(best, bound=bound, gap=gap(bound, best.value))
+    left = gap(bound, best.value)
+    if left > GAP_PROVED and best.status == "optimal":
+        best = replace(best, status="feasible")
+    return replace(best, bound=bound, gap=left)
 
 
-def _core(problem: Problem, name: str, effort: _Effort) -> Solution:
-    if not len(problem.nodes):
-        return Solution(status="optimal", solver=name, value=0.0, bound=0.0, gap=0.0)
-    if not problem.feasible.any(axis=1).all():
-        return Solution(status="infeasible", solver=name)
+def _with_load(found: Solution, problem: Problem, load: float) -> Solution:
+    """Value and bound of a solution for one set of loaded models, with the loading counted."""
+    if problem.objective != "latency" or found.status == "infeasible":
+        return found
+    value = problem.value_of(found.choice)
+    bound = max(found.bound - load, value)
+    return replace(found, value=value, bound=bound, gap=gap(bound, value))
+
+
+_Prepared = tuple[Choices, _dual.Priced]
+
+
+def _prepare(problem: Problem) -> _Prepared | None:
+    """Groups and prices of a problem; None where its groups have too many combinations."""
     is_timed = problem.deadline_s is not None or problem.objective == "latency"
     try:
         table = choices(problem, is_timed=is_timed)
     except TooManyCombinations:
+        return None
+    return table, _dual.solve(table, problem.budget_usd, problem.deadline_s)
+
+
+def _core(
+    problem: Problem, name: str, effort: _Effort, prepared: _Prepared | None = None
+) -> Solution:
+    if not len(problem.nodes):
+        return Solution(status="optimal", solver=name, value=0.0, bound=0.0, gap=0.0)
+    if not problem.feasible.any(axis=1).all():
+        return Solution(status="infeasible", solver=name)
+    prepared = prepared or _prepare(problem)
+    if prepared is None:
         if effort.fallback is None:
             return _serial(problem, name)
         return effort.fallback(problem, _serial(problem, name))
-    priced = _dual.solve(table, problem.budget_usd, problem.deadline_s)
+    table, priced = prepared
     found = _solution(problem, name, table, priced, priced.options, is_optimal=False)
     if found is not None and found.gap <= effort.stop_gap:
         is_proved = found.gap <= GAP_PROVED

@@ -82,9 +82,9 @@ def test_a_late_run_takes_quicker_models() -> None:
 
 def test_remaining_visits_of_loops_branches_and_subgraphs() -> None:
     after = remaining(study(triage()))
-    assert after["classify"]["draft"] == pytest.approx(2)
-    assert after["check"]["draft"] == pytest.approx(1)
-    assert after["draft"]["check"] == pytest.approx(2)
+    assert after["classify"]["draft"] == pytest.approx(2, abs=1e-4)
+    assert after["check"]["draft"] == pytest.approx(1, abs=1e-4)
+    assert after["draft"]["check"] == pytest.approx(2, abs=1e-4)
     nested: list[Arrow] = [
         (START, "sub"),
         ("sub", "last"),
