@@ -21,22 +21,32 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables.config import var_child_runnable_config
 
-from graphroute.errors import BudgetExceeded, GraphrouteError, PrivacyViolation
+from graphroute.errors import (
+    BudgetExceeded,
+    GraphrouteError,
+    InvalidResume,
+    PrivacyViolation,
+)
 from graphroute.ir.catalog import Model, ModelSpec, Price
 from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
-from graphroute.runtime import dialect, fallback, router, tokens
+from graphroute.runtime import asking, dialect, fallback, router, tokens
 from graphroute.runtime.course import Ahead, Course
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
+from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
+from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
+from graphroute.runtime.spans import Purse
+from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
 
 logger = logging.getLogger(__name__)
-_FAIL_CLOSED = (BudgetExceeded, PrivacyViolation)
+_FAIL_CLOSED = (BudgetExceeded, InvalidResume, PrivacyViolation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -45,12 +55,16 @@ class RunHandle:
 
     base_depth: levels of plain graphs around the optimized one, cut from node paths
     above: path of the node in which the lineage of checkpoints starts, `""` at the outermost
+    task: task of the run under which that lineage was started, `""` at the outermost
+    state: what a run that may be paused keeps from one attempt to the next
     """
 
     policy: Policy
     ledger: Ledger
     base_depth: int = 0
     above: str = ""
+    task: str = ""
+    state: RunState | None = None
     # Not a uuid4: tests that seed or count those must find them as they left them.
     run_id: str = field(default_factory=lambda: secrets.token_hex(16))
     course: Course = field(init=False)
@@ -73,13 +87,17 @@ class RunHandle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A model to call now. `chat` None: open it with `policy.open(spec.name)` first."""
+    """A model to call now. `chat` None: open it with `policy.open(spec.name)` first.
+
+    is_replay: `chat` gives an answer again that an earlier attempt has paid for
+    """
 
     spec: ModelSpec
     chat: BaseChatModel | None
     why: str
     reservation: Reservation
     cap_tokens: int | None
+    is_replay: bool = False
 
 
 class Dispatch:
@@ -112,10 +130,35 @@ class Dispatch:
         self._characters = 0
         self._request: Request | None = None
         self._call: router.CallFacts | None = None
+        self._turn: Turn | None = None
         try:
             self._read(messages)
+            self._turn = self._begin_turn(messages, metadata)
         except Exception as fault:
             self._fault = f"{type(fault).__name__}: {fault}"
+
+    def _begin_turn(
+        self, messages: Sequence[BaseMessage], metadata: Mapping[str, Any]
+    ) -> Turn | None:
+        handle = self.handle
+        if handle.state is None:
+            return None
+        # LangGraph can pause a node, not a graph on a thread of its own within it, whose caller
+        # would take the pause for the answer; nor a thread that knows nothing of the node.
+        can_pause = not handle.task and var_child_runnable_config.get() is not None
+        return begin_turn(
+            handle.state,
+            pauses=self._policy.pauses,
+            ask=self._policy.ask if can_pause else None,
+            metadata=metadata,
+            base_depth=handle.base_depth,
+            task_id=handle.task,
+            node=self._node,
+            model=self._own.name,
+            messages=messages,
+            stop=self.stop,
+            kwargs=self.kwargs,
+        )
 
     def _read(self, messages: Sequence[BaseMessage]) -> None:
         policy = self._policy
@@ -152,6 +195,9 @@ class Dispatch:
         `BudgetExceeded` and `PrivacyViolation` fail closed; any other fault of the choice itself
         leaves the call to the graph's own model and is recorded.
         """
+        if self._turn is not None and (replies := self._turn.replies) is not None:
+            self._turn.redo(lambda: self._payload((), self._call or self._bare_facts()))
+            return self._replay(replies)
         try:
             if self._call is None:
                 return self._own_choice(self._bare_facts())
@@ -159,6 +205,8 @@ class Dispatch:
         except _FAIL_CLOSED:
             raise
         except Exception as fault:
+            if is_control_flow(fault):
+                raise
             if self._last_error is not None:
                 raise self._last_error from None
             self._fault = self._fault or f"{type(fault).__name__}: {fault}"
@@ -180,13 +228,102 @@ class Dispatch:
         if not order and self._last_error is None:
             # Every feasible model is cooling down: asking one again beats failing unasked.
             order = list(self._rank(call, lambda _: False).order)
+        return self._affordable(order, call)
+
+    def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
+        """The first model that the money allows; at the limit, what the budget says to do there."""
+        if self._turn is None:
+            choice = self._first(order, call)
+        else:
+            choice = self._first_or_ask(self._turn, order, call)
+        if choice is None:
+            self._give_up(order, call)
+            raise AssertionError("unreachable")  # pragma: no cover
+        return choice
+
+    def _first_or_ask(
+        self, turn: Turn, order: Sequence[ModelSpec], call: router.CallFacts
+    ) -> Choice | None:
+        def shown() -> Mapping[str, object]:
+            return self._payload(order, call)
+
+        turn.redo(shown)
+        while (choice := self._first(order, call)) is None:
+            if not turn.can_ask or not any(spec.price.is_known for spec in order):
+                return None
+            with turn.task.lock:
+                # A call beside this one may have been given more meanwhile.
+                if (choice := self._first(order, call)) is not None:
+                    return choice
+                turn.put(shown)
+        return choice
+
+    def _first(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice | None:
+        """The first model that fits: within the run's paced allowance, else the cheapest at all."""
+        on_exceed, turn = self._policy.budget.on_exceed, self._turn
+        # Once somebody has said how much more the run may cost, the best within that is taken.
+        is_strict = on_exceed != "degrade" and not (turn is not None and turn.is_answered)
+        allowance = self.handle.ledger.allowance_left_nano
+        if allowance is not None:
+            is_within = not is_strict or self._fits(order[:1], call)
+            for spec in order if is_within else ():
+                if (choice := self._try(spec, call, allowance_nano=allowance)) is not None:
+                    return choice
+            if not is_strict:
+                # Pacing holds back, it never refuses.
+                order = sorted(order, key=lambda s: (self._bounds(s, call).worst, s.name))
         for spec in order:
             if (choice := self._try(spec, call)) is not None:
                 return choice
-            if policy.budget.on_exceed == "raise":
+            if is_strict and spec.price.is_known:
                 break
-        self._give_up(order)
-        raise AssertionError("unreachable")  # pragma: no cover
+        return None
+
+    def _fits(self, order: Sequence[ModelSpec], call: router.CallFacts) -> bool:
+        ledger = self.handle.ledger
+        return all(ledger.purse(self._bounds(spec, call).least) is None for spec in order)
+
+    def _bounds(self, spec: ModelSpec, call: router.CallFacts) -> router.Bounds:
+        return router.bounds_nano(
+            spec,
+            call,
+            out_expected=self._out_expected,
+            seen_nano=self._policy.dearest_nano(self._node, spec.name),
+        )
+
+    @property
+    def _out_expected(self) -> float:
+        a = self._assignment
+        return float(router.DEFAULT_OUT_TOKENS) if a is None else a.out_tokens
+
+    def _replay(self, replies: Replies) -> Choice:
+        return Choice(
+            spec=self._own,
+            chat=ReplayedChat.of(replies, model_name=self._own.name),
+            why="replayed",
+            reservation=Reservation(0),
+            cap_tokens=None,
+            is_replay=True,
+        )
+
+    def _payload(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Mapping[str, object]:
+        quotes = [
+            asking.Quote(model=spec.name, least_nano=bounds.least, worst_nano=bounds.worst)
+            for spec in order
+            if spec.price.is_known
+            for bounds in (self._bounds(spec, call),)
+        ]
+        return asking.payload(
+            self._node,
+            self._purse(quotes[0].least_nano if quotes else 1),
+            planned=quotes[0] if quotes else None,
+            cheapest=min(quotes, key=lambda q: (q.least_nano, q.model), default=None),
+        )
+
+    def _purse(self, amount_nano: int) -> Purse:
+        """The limit that is reached, else the run's as it stands."""
+        ledger = self.handle.ledger
+        return ledger.purse(amount_nano) or ledger.own_purse
 
     def _rank(self, call: router.CallFacts, is_down: Callable[[str], bool]) -> router.Ranking:
         policy = self._policy
@@ -207,18 +344,19 @@ class Dispatch:
         planned = self._assignment is not None and self._assignment.privacy_local
         return planned or self._hints.privacy == "local"
 
-    def _try(self, spec: ModelSpec, call: router.CallFacts) -> Choice | None:
+    def _try(
+        self, spec: ModelSpec, call: router.CallFacts, *, allowance_nano: int | None = None
+    ) -> Choice | None:
         """Reserve the call's worst case on `spec`; None, with the reason kept, if too dear."""
         ledger, assignment = self.handle.ledger, self._assignment
         available = ledger.available_nano
+        if allowance_nano is not None:
+            available = allowance_nano if available is None else min(allowance_nano, available)
         if available is not None and not spec.price.is_known:
             self._attempts.append(Attempt(model=spec.name, reason="budget: its price is unknown"))
             return None
         course = self.handle.course
         expected_nano = course.per_call_nano(self._node)
-        out_expected = float(router.DEFAULT_OUT_TOKENS)
-        if assignment is not None:
-            out_expected = assignment.out_tokens
         fair = None
         if available is not None:
             fair = router.share(
@@ -229,17 +367,18 @@ class Dispatch:
         stake = router.stake(
             spec,
             call,
-            out_expected=out_expected,
+            out_expected=self._out_expected,
             share_nano=fair,
             available_nano=available,
             seen_nano=self._policy.dearest_nano(self._node, spec.name),
         )
         reservation = None if stake is None else ledger.reserve(stake.amount_nano)
         if stake is None or reservation is None:
-            left = 0 if available is None else available
-            self._attempts.append(
-                Attempt(model=spec.name, reason=f"budget: ${left / NANO:.6f} left is too little")
-            )
+            left = f"${(available or 0) / NANO:.6f} left"
+            reason = f"budget: {left} is too little"
+            if allowance_nano is not None:
+                reason = f"pacing: {left} of the run's share of the period's budget"
+            self._attempts.append(Attempt(model=spec.name, reason=reason))
             return None
         course.called(self._node)
         is_own = spec.name == self._own.name
@@ -261,19 +400,22 @@ class Dispatch:
             return self._ahead.why
         return "the graph's own model is kept"
 
-    def _give_up(self, order: Sequence[ModelSpec]) -> None:
+    def _give_up(self, order: Sequence[ModelSpec], call: router.CallFacts) -> None:
         reasons = "; ".join(f"{a.model}: {a.reason}" for a in self._attempts) or "no model"
         must_stay = any(a.reason.startswith("private") for a in self._attempts)
         error: BaseException
         if order and any(a.reason.startswith("budget") for a in self._attempts):
-            spent, limit = self.handle.ledger.spent_nano, self.handle.ledger.limit_nano or 0
-            error = BudgetExceeded(
-                f"node {self._node!r}: no model fits what is left of the run's budget of "
-                f"${limit / NANO:.6f} (spent ${spent / NANO:.6f}; {reasons})",
-                node=self._node,
-                spent_usd=spent / NANO,
-                limit_usd=limit / NANO,
-                next_step="raise the budget, or add a local or cheaper model to the pool",
+            lacks = ""
+            if self._policy.budget.on_exceed == "interrupt":
+                lacks = (
+                    "raise the budget; to have the run pause instead, compile the graph with a "
+                    "checkpointer and run it with a thread_id"
+                )
+            error = asking.exceeded(
+                self._node,
+                self._purse(min(self._bounds(spec, call).least for spec in order)),
+                reasons,
+                next_step=lacks or "raise the budget, or add a local or cheaper model to the pool",
             )
         elif self._last_error is not None:
             error = self._last_error
@@ -311,16 +453,14 @@ class Dispatch:
             )
             self._record_failure(error)
             raise error
-        choice = self._try(spec, call)
-        if choice is None:
-            self._give_up((spec,))
-            raise AssertionError("unreachable")  # pragma: no cover
-        return choice
+        return self._affordable((spec,), call)
 
     # -- calling
 
     def arguments(self, choice: Choice, chat: BaseChatModel) -> dialect.Written:
         """What to call `chat` with. The graph's own model gets the call as it was made."""
+        if choice.is_replay:
+            return dialect.Written(kwargs={}, stop=None)
         if chat is self.own or self._request is None:
             written = dialect.Written(kwargs=dict(self.kwargs), stop=self.stop)
         else:
@@ -332,11 +472,24 @@ class Dispatch:
 
     # -- ending
 
-    def succeeded(self, choice: Choice, answer: BaseMessage | None) -> None:
-        """Settle and record a call that was answered (for a stream: with all its chunks added)."""
+    def succeeded(
+        self, choice: Choice, answer: AIMessage | None, *, replies: Replies | None = None
+    ) -> None:
+        """Settle and record a call that was answered (for a stream: with all its chunks added).
+
+        replies: the answers to each of several prompts, of which `answer` is the sum
+        """
+        if choice.is_replay:
+            return
         usage = tokens.usage_of(answer, prompt_characters=self._characters)
         self._settle(choice, usage, error=None)
         self._policy.outages.clear(choice.spec.name)
+        self._keep(answer, replies)
+
+    def _keep(self, answer: AIMessage | None, replies: Replies | None = None) -> None:
+        """Keep what was paid for, in case LangGraph runs the node again."""
+        if self._turn is not None and answer is not None:
+            self._turn.answered(replies or ((answer,),))
 
     def failed(
         self, choice: Choice, error: BaseException, *, partial: AIMessage | None = None
@@ -345,10 +498,12 @@ class Dispatch:
 
         partial: what a broken stream had given already, which is paid for and cannot be unsaid
         """
+        if choice.is_replay:
+            return False
         unavailable = fallback.is_unavailable(error)
         if unavailable:
             self._policy.outages.note(choice.spec.name, error)
-        is_fault = isinstance(error, Exception) and not _is_control_flow(error)
+        is_fault = isinstance(error, Exception) and not is_control_flow(error)
         mendable = unavailable or fallback.is_overflow(error) or choice.chat is not self.own
         if self._policy.keeps_own and choice.chat is self.own:
             # Nothing but the records may change: the graph's own retries and fallbacks see to it.
@@ -368,6 +523,8 @@ class Dispatch:
         else:
             # Cancelled or broken off: the provider has read the prompt and may bill it.
             usage = tokens.usage_of(partial, prompt_characters=self._characters)
+        if isinstance(error, GeneratorExit):
+            self._keep(partial)  # the node had read enough of the stream
         self._settle(choice, usage, error=f"{type(error).__name__}: {error}"[:500])
         return False
 
@@ -449,8 +606,3 @@ def _own_spec(policy: Policy, own: BaseChatModel) -> ModelSpec:
 
 def _cost_nano(price: Price, usage: tokens.Usage) -> int:
     return router.nano(usage.in_tokens * price.in_usd + usage.out_tokens * price.out_usd)
-
-
-def _is_control_flow(error: BaseException) -> bool:
-    """LangGraph's interrupts and parent commands are exceptions that are no faults."""
-    return any(kind.__name__ == "GraphBubbleUp" for kind in type(error).__mro__)

@@ -114,6 +114,17 @@ class Ledger:
         return None if self.periods is None else self.periods.purse(amount_nano)
 
     @property
+    def own_purse(self) -> Purse:
+        """The run's own limit as it stands; 0 where it has none."""
+        with self._lock:
+            return Purse(
+                name="run",
+                limit_nano=self.limit_nano or 0,
+                spent_nano=self._settled,
+                taken_nano=self._settled + self._reserved,
+            )
+
+    @property
     def allowance_left_nano(self) -> int | None:
         """What is left of the run's paced allowance, never negative; None without one.
 

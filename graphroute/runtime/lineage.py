@@ -21,6 +21,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.node_path import node_path, segments
+from graphroute.runtime.turn import task_parts
 
 KEY = "__pregel_graphroute"
 """LangGraph drops keys with this prefix from streams, checkpoints and tracing metadata."""
@@ -67,8 +68,14 @@ def is_apart(*configurables: Any) -> bool:
 
 def under_node(handle: RunHandle, inherited: Any, configurable: Any) -> RunHandle:
     """`handle` for a lineage that starts inside the node that `inherited` names."""
-    return replace(
+    metadata = inherited.get("metadata") or {}
+    tasks = task_parts(metadata, base_depth=handle.base_depth)
+    nested = replace(
         handle,
-        above=handle.path(node_path(inherited.get("metadata") or {}, base_depth=handle.base_depth)),
+        above=handle.path(node_path(metadata, base_depth=handle.base_depth)),
         base_depth=len(segments(str(configurable.get("checkpoint_ns") or ""))),
+        task=handle.task or next(iter(tasks), ""),
     )
+    # The same run: what is known of its course holds on.
+    object.__setattr__(nested, "course", handle.course)
+    return nested

@@ -149,12 +149,14 @@ class Task:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RunState:
-    """What a run that may be paused keeps from one attempt to the next."""
+    """What a run that may be paused keeps from one attempt to the next.
+
+    run: its handle, with all else that a run keeps
+    """
 
     key: tuple[str, str]
     ledger: Ledger
-    run_id: str
-    progress: dict[str, float] = field(default_factory=dict)
+    run: Any = None
     is_paused: bool = False
     _tasks: dict[str, Task] = field(default_factory=dict)
     _step: int = -1
@@ -193,15 +195,8 @@ class Pauses:
         self._states: OrderedDict[tuple[str, str], RunState] = OrderedDict()
         self._lock = threading.Lock()
 
-    def begin(
-        self,
-        key: tuple[str, str],
-        *,
-        resumes: bool,
-        retries: bool,
-        fresh: Callable[[], RunState],
-    ) -> RunState:
-        """The state of a run that goes on, or of a new one.
+    def resumed(self, key: tuple[str, str], *, resumes: bool, retries: bool) -> RunState | None:
+        """The state of a run that goes on; None where another begins.
 
         resumes: with a resume value, so that interrupted nodes run again and are given their
             answers again
@@ -210,16 +205,21 @@ class Pauses:
             budget that stopped the run
         """
         with self._lock:
-            state = self._states.pop(key, None)
-            if state is not None and (resumes or retries):
-                state.again(replays=resumes or state.is_paused)
-            else:
-                state = fresh()
-            self._states[key] = state
+            state = self._states.get(key)
+            if state is None or not (resumes or retries):
+                return None
+            state.again(replays=resumes or state.is_paused)
+            self._states.move_to_end(key)
+            return state
+
+    def add(self, state: RunState) -> None:
+        """Take up a new run, in place of an earlier one of its thread."""
+        with self._lock:
+            self._states[state.key] = state
+            self._states.move_to_end(state.key)
             idle = [name for name, other in self._states.items() if not other.is_paused]
             for name in idle[: max(0, len(idle) - self._max_runs)]:
                 del self._states[name]
-            return state
 
     def keep(self, state: RunState) -> None:
         """Keep a run that was paused until it goes on."""

@@ -17,6 +17,7 @@ from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime.fallback import Outages
+from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Policy:
     open: pool name → chat model; opens a model at the first call that is routed to it
     periods: the ledger of day and month budgets, where there are any
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
+    ask: pauses a run at its limit until somebody gives it a new one
     """
 
     plan: Plan
@@ -54,6 +56,8 @@ class Policy:
     prompts: Prompts | None = None
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)
+    ask: Ask | None = None
+    pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _dearest: dict[tuple[str, str], int] = field(default_factory=dict)
     _hints_of: dict[str, RouteHints] = field(default_factory=dict)

@@ -149,25 +149,52 @@ def stake(
     """
     if spec.price.in_usd == spec.price.out_usd == 0:
         return Stake(amount_nano=0)
+    bounds = bounds_nano(spec, call, out_expected=out_expected, seen_nano=seen_nano)
+    least, worst = bounds.least, bounds.worst
+    if available_nano is None or share_nano is None or worst <= share_nano:
+        return (
+            Stake(amount_nano=worst) if available_nano is None or worst <= available_nano else None
+        )
+    amount = min(worst, max(share_nano, least), available_nano)
+    if amount < least:
+        return None
+    per_token = spec.price.out_usd
+    if amount >= worst or per_token == 0:
+        return Stake(amount_nano=worst)
+    cap = math.floor((amount - bounds.prompt) / (per_token * NANO / 1e6))
+    return Stake(amount_nano=amount, cap_tokens=max(1, min(cap, bounds.limit_tokens)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a call can cost, in nano-dollars: its prompt, with a short answer, and at most.
+
+    limit_tokens: the longest answer that the call, the node and the model leave room for
+    """
+
+    prompt: int
+    least: int
+    worst: int
+    limit_tokens: int
+
+
+def bounds_nano(
+    spec: ModelSpec, call: CallFacts, *, out_expected: float, seen_nano: int = 0
+) -> Bounds:
+    """Bounds of a call's cost on `spec`, none below what such a call has cost already."""
     in_nano = nano((call.in_bound + spec.overhead_tokens) * spec.price.in_usd)
     per_token = spec.price.out_usd
     limits = [n for n in (call.out_cap, spec.max_output_tokens) if n is not None]
     if not limits and spec.context_tokens is not None:
         limits = [max(MIN_OUT_TOKENS, spec.context_tokens - call.in_tokens)]
     limit = min(limits, default=UNKNOWN_OUT_LIMIT)
-    worst = max(in_nano + nano(limit * per_token), seen_nano)
-    if available_nano is None or share_nano is None or worst <= share_nano:
-        return (
-            Stake(amount_nano=worst) if available_nano is None or worst <= available_nano else None
-        )
-    least = in_nano + nano(min(limit, max(MIN_OUT_TOKENS, math.ceil(2 * out_expected))) * per_token)
-    amount = min(worst, max(share_nano, least, seen_nano), available_nano)
-    if amount < max(least, seen_nano):
-        return None
-    if amount >= worst or per_token == 0:
-        return Stake(amount_nano=worst)
-    cap = math.floor((amount - in_nano) / (per_token * NANO / 1e6))
-    return Stake(amount_nano=amount, cap_tokens=max(1, min(cap, limit)))
+    short = min(limit, max(MIN_OUT_TOKENS, math.ceil(2 * out_expected)))
+    return Bounds(
+        prompt=in_nano,
+        least=max(in_nano + nano(short * per_token), seen_nano),
+        worst=max(in_nano + nano(limit * per_token), seen_nano),
+        limit_tokens=limit,
+    )
 
 
 def nano(usd_per_million: float) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.pause import Ask, Call, Pauses, Replies, RunState, Task, fingerprint
 
 Show = Callable[[], Mapping[str, object]]
@@ -18,17 +17,18 @@ class Turn:
     """A call of a run that may be paused; belongs to one thread."""
 
     def __init__(
-        self, *, pauses: Pauses, state: RunState, task: Task, call: Call, ask: Ask
+        self, *, pauses: Pauses, state: RunState, task: Task, call: Call, ask: Ask | None
     ) -> None:
         self._pauses, self._state, self._ask = pauses, state, ask
         self._call, self.task = call, task
+        self._is_redone = False
         self.is_answered = False
         """Whether this attempt was given a limit: then the best model within it is taken."""
 
     @property
-    def ledger(self) -> Ledger:
-        """The run's ledger, whose limit an answer raises."""
-        return self._state.ledger
+    def can_ask(self) -> bool:
+        """Whether LangGraph can pause here."""
+        return self._ask is not None
 
     @property
     def replies(self) -> Replies | None:
@@ -41,8 +41,9 @@ class Turn:
 
     def redo(self, show: Show) -> None:
         """Ask as often as the call did before, so that LangGraph's count of interrupts holds."""
-        if not self._call.asked:
+        if self._is_redone:
             return
+        self._is_redone = True
         with self.task.lock:
             for _ in range(self._call.asked):
                 self._put(show)
@@ -64,6 +65,8 @@ class Turn:
     def _put(self, show: Show) -> None:
         if self.task.pausing is not None:
             raise self.task.pausing
+        if self._ask is None:
+            return
         try:
             limit_nano = self._ask(show())
         except BaseException as stop:
@@ -75,11 +78,11 @@ class Turn:
         self.is_answered = True
 
 
-def begin(
+def begin_turn(
     state: RunState,
     *,
     pauses: Pauses,
-    ask: Ask,
+    ask: Ask | None,
     metadata: Mapping[str, Any],
     base_depth: int,
     task_id: str,
@@ -91,6 +94,7 @@ def begin(
 ) -> Turn:
     """The turn of a call.
 
+    ask: None where LangGraph cannot pause the run
     task_id: task of the run under which a graph on a thread of its own was started, `""` if none.
         Such a graph numbers its tasks and steps on its own thread, so they tell nothing
     """

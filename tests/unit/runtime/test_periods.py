@@ -12,6 +12,7 @@ import pytest
 from graphroute.errors import LedgerUnavailable
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.periods import EXPIRY_S, PeriodLedger
+from graphroute.runtime.spans import Purse
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -83,6 +84,79 @@ def test_a_file_that_is_no_ledger_is_an_error_and_money_stays_closed(tmp_path: P
     with pytest.raises(LedgerUnavailable, match="not a database"):
         run.reserve(1)
     assert run.reserved_nano == 0
+
+
+def test_a_full_limit_says_which_one_and_until_when(tmp_path: Path) -> None:
+    ledger = at(tmp_path, SimpleNamespace(s=NOON), day_nano=100, month_nano=120)
+    reservation = ledger.reserve(90)
+    assert reservation is not None
+    ledger.settle(reservation, 80)
+    assert ledger.reserve(5) is not None
+    assert ledger.purse(15) is None
+    purse = ledger.purse(16)
+    assert purse == Purse(
+        name="day", limit_nano=100, spent_nano=80, taken_nano=85, ends_s=NOON + DAY_S / 2
+    )
+    ledger.close()
+    run = Ledger(limit_nano=10, periods=ledger)
+    assert run.purse(11) == Purse(name="run", limit_nano=10, spent_nano=0, taken_nano=0)
+    assert run.purse(10) is None
+    ledger.close()
+
+
+def test_a_clock_far_behind_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    now = SimpleNamespace(s=NOON + 40 * DAY_S)
+    ledger = at(tmp_path, now, day_nano=100)
+    assert ledger.available_nano() == 100
+    now.s = NOON
+    assert ledger.available_nano() == 100
+    assert ledger.available_nano() == 100
+    assert caplog.text.count("40.0 days behind") == 1
+    ledger.close()
+
+
+def test_pace_is_kept_in_the_file_and_the_price_carries_over(tmp_path: Path) -> None:
+    now = SimpleNamespace(s=NOON - 11 * DAY_S)
+    allowed: list[int | None] = []
+    for _ in range(40):
+        # Each run opens the file anew, as runs of different processes do.
+        ledger = at(tmp_path, now, month_nano=1_000)
+        allowed.append(ledger.begin_run(100))
+        reservation = ledger.reserve(20)
+        assert reservation is not None
+        ledger.settle(reservation, 20)
+        now.s += 600
+        ledger.close()
+    assert allowed[0] is None
+    last = allowed[-1]
+    assert last is not None
+    assert last < 80
+    now.s = NOON + 2 * DAY_S
+    ledger = at(tmp_path, now, month_nano=1_000)
+    december = ledger.begin_run(100)
+    assert december is not None
+    assert abs(december - last) <= 20
+    ledger.close()
+
+
+def test_the_tighter_of_day_and_month_sets_the_allowance(tmp_path: Path) -> None:
+    now = SimpleNamespace(s=NOON)
+    both, month = (
+        at(tmp_path / name, now, month_nano=10**6, **limits)
+        for name, limits in (("both", {"day_nano": 200}), ("month", {}))
+    )
+    for ledger in (both, month):
+        for _ in range(8):
+            ledger.begin_run(100)
+            reservation = ledger.reserve(20)
+            assert reservation is not None
+            ledger.settle(reservation, 20)
+    assert month.begin_run(100) is None
+    tight = both.begin_run(100)
+    assert tight is not None
+    assert tight < 100
+    both.close()
+    month.close()
 
 
 def _spend(path: str, results: multiprocessing.Queue[int], started: str) -> None:
