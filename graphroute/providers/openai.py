@@ -156,24 +156,28 @@ def build(
 
 def _open(wanted: str, url: str | None, key: str, is_here: bool) -> BaseChatModel:
     # Imported here: this takes half a second, which a pool without OpenAI need not spend.
-    import httpx
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
-    clients: dict[str, Any] = {}
-    if url is not None and is_loopback(url):
-        settings = loopback_settings()
-        clients = {
-            "http_client": httpx.Client(timeout=_CALL_TIMEOUT_S, **settings),
-            "http_async_client": httpx.AsyncClient(timeout=_CALL_TIMEOUT_S, **settings),
-        }
-    return ChatOpenAI(
-        model=wanted,
-        api_key=SecretStr(key),
-        base_url=url,
-        timeout=_CALL_TIMEOUT_S,
+    settings: dict[str, Any] = {
+        "model": wanted,
+        "api_key": SecretStr(key),
+        "base_url": url,
+        "timeout": _CALL_TIMEOUT_S,
         # A server on this machine that is down stays down; elsewhere a hiccup is worth a retry.
-        max_retries=0 if is_here else 2,
-        stream_usage=True,
-        **clients,
+        "max_retries": 0 if is_here else 2,
+        "stream_usage": True,
+    }
+    if url is None or not is_loopback(url):
+        return ChatOpenAI(**settings)
+    import httpx
+
+    from graphroute.providers._forced_chat import ForcedCallChat
+
+    direct = loopback_settings()
+    return ForcedCallChat(
+        http_client=httpx.Client(timeout=_CALL_TIMEOUT_S, **direct),
+        http_async_client=httpx.AsyncClient(timeout=_CALL_TIMEOUT_S, **direct),
+        use_responses_api=False,
+        **settings,
     )

@@ -121,8 +121,10 @@ def test_tools_reach_the_model(chat: BaseChatModel) -> None:
     assert all(call["name"] == "add" for call in told.tool_calls)
 
 
-def test_an_embedded_model_calls_the_tool_it_is_made_to_call(smollm2: llamacpp.Gguf) -> None:
-    chat = llamacpp.chat(smollm2, temperature=0, max_tokens=48)
+def test_a_tool_that_must_be_called_is_called(case: Case, chat: BaseChatModel) -> None:
+    if case.provider.name == "ollama":
+        # Ollama's protocol has no tool_choice; a routed run asks for a schema there.
+        return
     for choice in ("any", "add"):
         answer = chat.bind_tools([add], tool_choice=choice).invoke("What is 2 + 3?")
         (call,) = answer.tool_calls
