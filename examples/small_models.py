@@ -1,6 +1,6 @@
 """The two models of the examples: small, installed as packages, served from this process.
 
-SmolLM2-135M-Instruct is the free local model. Gemma-3-270M is a base model; shown four questions
+SmolLM2-135M-Instruct is the free local model. Gemma-3-270M is a base model; shown some questions
 and answers it does such tasks well. It is given a price and stands in for a model in the cloud:
 both run here, and the price is only there so that there is something to save.
 
@@ -17,31 +17,33 @@ from graphroute import Model
 from graphroute.providers import llamacpp
 from graphroute.providers._packaged import gemma_path, smollm2_path
 
+_TONE = "Is the sentiment of this text positive or negative? Text: {} Answer with one word."
+_FACTS = "Extract the name and the order number from the text as JSON. Text: {}"
+_LINE = "Repeat this line: {}"
+
 SHOWN = (
+    ("What is the capital of Denmark?", "Copenhagen"),
+    (_TONE.format("The ending was dull."), "negative"),
+    (_TONE.format("What a lovely evening."), "positive"),
+    (_TONE.format("The soup of Paul Berg, table 17, was cold and nobody came."), "negative"),
+    (_TONE.format("Our guide Lisa knew every stone of the town. Thank you!"), "positive"),
+    (_FACTS.format("Hi, order 310 is fine. Ken Ito"), '{"name": "Ken Ito", "order": "310"}'),
     (
-        "Is the sentiment of this text positive or negative? Text: The ending was dull. "
-        "Answer with one word.",
-        "negative",
+        _FACTS.format("I am Olga Lund and my parcel, order 9954, is late."),
+        '{"name": "Olga Lund", "order": "9954"}',
     ),
     (
-        "Is the sentiment of this text positive or negative? Text: What a lovely evening. "
-        "Answer with one word.",
-        "positive",
+        _FACTS.format("Sam Hill here: please cancel order 6073 today."),
+        '{"name": "Sam Hill", "order": "6073"}',
     ),
-    (
-        "Extract the name and the order number from the text as JSON. "
-        "Text: Hi, order 310 is fine. Ken Ito",
-        '{"name": "Ken Ito", "order": "310"}',
-    ),
-    (
-        "Write one sentence to Ana Silva about order 82.",
-        "Dear Ana Silva, thank you for your message about order 82.",
-    ),
+    (_LINE.format("Dear Ana Silva, your table is ready."), "Dear Ana Silva, your table is ready."),
+    (_LINE.format("The shop opens at nine."), "The shop opens at nine."),
+    ("Write one sentence about dogs.", "Dogs are loyal animals that live with people."),
 )
 """What frames the base model; none of it occurs in the tickets of the examples."""
 
-OVERHEAD_TOKENS = 140
-"""Prompt tokens of the four examples."""
+OVERHEAD_TOKENS = 378
+"""Prompt tokens of the examples, which each call pays for, as for a long system prompt."""
 
 PRICE_IN_USD, PRICE_OUT_USD = 1.00, 3.00
 """Per million tokens: the made-up price of the stand-in, about that of a small cloud model."""

@@ -121,6 +121,14 @@ def _plan(made: Plan) -> Iterator[Check]:
             next_step="move the limit it names",
         )
         return
+    if not made.assignments:
+        yield Check(
+            what="plan",
+            level="problem",
+            detail="no step was seen to call a chat model, so there is nothing to route",
+            next_step="call LangChain chat models in the nodes, or check that TARGET is the graph",
+        )
+        return
     unknown = [model.name for model in made.models if model.price_source == "unknown"]
     for name in unknown:
         yield Check(

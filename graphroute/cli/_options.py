@@ -22,14 +22,6 @@ Target = Annotated[
         help="path.py:variable, package.module:variable, or a name in langgraph.json.",
     ),
 ]
-OptionalTarget = Annotated[
-    str,
-    typer.Argument(
-        metavar="[TARGET]",
-        show_default=False,
-        help="path.py:variable, package.module:variable, or a name in langgraph.json.",
-    ),
-]
 BudgetUsd = Annotated[
     float | None, typer.Option("--budget", metavar="USD", help="Most that one run may spend.")
 ]

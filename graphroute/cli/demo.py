@@ -42,7 +42,7 @@ def command(
     told = Console(stderr=as_json)
     told.print(
         "Two models run on this machine. SmolLM2-135M is the free local one. Gemma-3-270M, framed "
-        "by four examples,\nhas a price and is a [bold]stand-in for a model in the cloud[/]: no "
+        "by a few examples, has a price and is a [bold]stand-in for a model in the cloud[/]: no "
         "money is spent, and nothing here says how real cloud models do.\n",
         highlight=False,
     )
@@ -91,17 +91,18 @@ def _tell(console: Any, outcome: Outcome, file: Path) -> None:
 
     size = len(outcome.arms[0].scores)
     table = Table(header_style="bold", title=f"{size} tickets", title_justify="left")
-    for name in ("", "quality (95 %)", "tone", "fields", "reply", "cost", "time", "calls"):
+    for name in ("", "quality", "95 %", "tone", "fields", "reply", "cost", "time", "calls"):
         table.add_column(name, justify="left" if name in ("", "calls") else "right")
     for arm in outcome.arms:
         low, high = tickets.interval([one.quality for one in arm.scores])
         table.add_row(
             arm.name,
-            f"{arm.share(lambda one: one.quality):.2f} ({low:.2f}–{high:.2f})",
+            f"{arm.share(lambda one: one.quality):.2f}",
+            f"{low:.2f}–{high:.2f}",
             *(f"{round(count)}/{size}" for count in _counts(arm)),
             usd(arm.cost_usd),
             f"{arm.took_s:.0f} s",
-            pairs(arm.report.totals.calls_by),
+            pairs(_short(arm.report.totals.calls_by)),
         )
     console.print()
     console.print(table)
@@ -115,6 +116,11 @@ def _tell(console: Any, outcome: Outcome, file: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _short(calls: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """The models without their provider, which here is always the same."""
+    return tuple((name.rpartition(":")[2], number) for name, number in calls)
 
 
 def _counts(arm: Arm) -> tuple[int, int, int]:

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def command(
-    target: _options.OptionalTarget = "",
+    target: _options.Target = "",
     models: _options.Pool = None,
     budget: _options.BudgetUsd = None,
     as_json: _options.Json = False,

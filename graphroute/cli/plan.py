@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def command(
-    target: _options.OptionalTarget = "",
+    target: _options.Target = "",
     budget: _options.BudgetUsd = None,
     objective: _options.Goal = "quality",
     models: _options.Pool = None,

@@ -22,7 +22,7 @@ def command(
     run: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN.json]",
+            metavar="RUN.json",
             show_default=False,
             help="Written by: graphroute run TARGET --json --output RUN.json",
         ),

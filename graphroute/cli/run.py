@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def command(
-    target: _options.OptionalTarget = "",
+    target: _options.Target = "",
     one: Annotated[
         str | None,
         typer.Option("--input", metavar="JSON|@FILE", help="One input, as JSON or a file of it."),
