@@ -130,12 +130,6 @@ def compilation(
         raise InvalidValue(
             f"models={models!r} is one name", value=models, next_step=f"write models=[{models!r}]"
         )
-    if limits.on_exceed == "interrupt":
-        raise InvalidValue(
-            "budget on_exceed='interrupt' cannot pause a run in this version",
-            value=limits.on_exceed,
-            next_step="use 'degrade' or 'raise'",
-        )
     for name, hints in (nodes or {}).items():
         if not isinstance(hints, RouteHints):
             raise InvalidValue(

@@ -112,6 +112,7 @@ class Dispatch:
         stop: list[str] | None,
         kwargs: Mapping[str, Any],
         metadata: Mapping[str, Any],
+        prompts: int = 1,
     ) -> None:
         self.handle, self.own, self.stop, self.kwargs = handle, own, stop, kwargs
         self._policy = handle.policy
@@ -128,6 +129,7 @@ class Dispatch:
         self._hints = RouteHints()
         self._own = _own_spec(self._policy, own)
         self._characters = 0
+        self._answers = prompts
         self._request: Request | None = None
         self._call: router.CallFacts | None = None
         self._turn: Turn | None = None
@@ -181,10 +183,11 @@ class Dispatch:
             in_tokens=tokens.estimate(self._characters) + image_tokens,
             in_bound=sum(tokens.upper_bound(part) for part in (text, wishes, hidden) if part)
             + image_tokens
-            + tokens.PER_MESSAGE * (len(messages) + 1),
+            + tokens.PER_MESSAGE * (len(messages) + self._answers),
             out_cap=min(caps, default=None),
             needs=request.needs(images=images),
             difficulty=difficulty,
+            answers=self._answers,
         )
 
     # -- choosing

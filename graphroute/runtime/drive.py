@@ -19,6 +19,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from graphroute.runtime.dialect import Restore, Written
 from graphroute.runtime.dispatch import Choice, Dispatch
+from graphroute.runtime.pause import Replies
 
 routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
 
@@ -63,7 +64,7 @@ def drive(dispatch: Dispatch, call: Call) -> Any:
             if dispatch.failed(choice, error):
                 continue
             raise
-        dispatch.succeeded(choice, _message_of(answer))
+        dispatch.succeeded(choice, _message_of(answer), replies=_replies_of(answer))
         return answer
 
 
@@ -83,7 +84,7 @@ async def adrive(
             if dispatch.failed(choice, error):
                 continue
             raise
-        dispatch.succeeded(choice, _message_of(answer))
+        dispatch.succeeded(choice, _message_of(answer), replies=_replies_of(answer))
         return answer
 
 
@@ -219,6 +220,20 @@ def _message_of(answer: Any) -> AIMessage | None:
                 part = AIMessageChunk(content=message.text, usage_metadata=usage)
                 total = part if total is None else total + part
     return total
+
+
+def _replies_of(answer: Any) -> Replies | None:
+    """The answers to each of a list of prompts; None for a single answer."""
+    if not isinstance(answer, LLMResult):
+        return None
+    return tuple(
+        tuple(
+            generation.message
+            for generation in generations
+            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage)
+        )
+        for generations in answer.generations
+    )
 
 
 def _joined(said: list[AIMessageChunk]) -> AIMessageChunk | None:

@@ -41,9 +41,9 @@ def _as_asked(config: Any, own: BaseChatModel, chat: BaseChatModel) -> Any:
     Only those of the model that runs reach LangChain's callbacks; a tag like `nostream` or a
     callback that counts tokens is part of the graph and must not go with the model.
     """
-    if chat is own or not (own.tags or own.metadata or own.callbacks):
+    if chat is own or not (own.tags or own.callbacks or _stated_metadata(own)):
         return config
-    own_part = RunnableConfig(tags=own.tags or [], metadata=own.metadata or {})
+    own_part = RunnableConfig(tags=own.tags or [], metadata=_stated_metadata(own))
     if own.callbacks:
         own_part["callbacks"] = own.callbacks
     return merge_configs(ensure_config(config), own_part)
@@ -60,6 +60,11 @@ def _begin(
     messages = own._convert_input(value).to_messages()
     metadata = ensure_config(config).get("metadata") or {}
     return Dispatch(handle, own, messages, stop=stop, kwargs=kwargs, metadata=metadata)
+
+
+def _stated_metadata(own: BaseChatModel) -> dict[str, Any]:
+    # LangChain adds the versions of the model's own package, which say nothing of another's.
+    return {key: value for key, value in (own.metadata or {}).items() if key != "lc_versions"}
 
 
 def _invoke(original: Any) -> Any:
@@ -184,7 +189,7 @@ def _list_arguments(
     own: BaseChatModel, chat: BaseChatModel, callbacks: Any, tracing: dict[str, Any]
 ) -> dict[str, Any]:
     """`callbacks` and tracing arguments of `generate`, with what the author put on `own`."""
-    if chat is own or not (own.tags or own.metadata or own.callbacks):
+    if chat is own or not (own.tags or own.callbacks or _stated_metadata(own)):
         return {"callbacks": callbacks, **tracing}
     asked = RunnableConfig(
         tags=list(tracing.get("tags") or ()), metadata=dict(tracing.get("metadata") or {})
@@ -208,7 +213,16 @@ def _begin_list(
     joined: list[BaseMessage] = [message for prompt in prompts for message in prompt]
     inherited = ensure_config(None).get("metadata") or {}
     metadata = {**inherited, **(tracing.get("metadata") or {})}
-    return Dispatch(handle, own, joined, stop=stop, kwargs=kwargs, metadata=metadata), tracing
+    dispatch = Dispatch(
+        handle,
+        own,
+        joined,
+        stop=stop,
+        kwargs=kwargs,
+        metadata=metadata,
+        prompts=max(1, len(prompts)),
+    )
+    return dispatch, tracing
 
 
 def _generate(original: Any) -> Any:

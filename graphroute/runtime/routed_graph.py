@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.pregel import Pregel
+from langgraph.types import Command, interrupt
+from pydantic import ValidationError
 
+from graphroute.errors import InvalidResume, LedgerUnavailable
+from graphroute.ir.hints import NANO
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime import hook, lineage
 from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.node_path import segments
+from graphroute.runtime.pause import Answer, RunState, limit_nano
 from graphroute.runtime.policy import Policy
 
 if TYPE_CHECKING:
@@ -51,6 +56,8 @@ class Routing:
 def wrap(graph: Pregel[Any, Any, Any, Any], routing: Routing) -> Any:
     """A routed copy of `graph`; wrapping a routed graph again replaces its routing."""
     hook.install()
+    if routing.policy.ask is None:
+        routing.policy.ask = _ask
     routed = copy.copy(graph)
     routed.__class__ = _routed_class(_plain_class(type(graph)))
     setattr(routed, _ATTRIBUTE, routing)
@@ -78,7 +85,76 @@ for _method in ("stream", "astream"):
     hook.also(Pregel, _method, hook.graph_stream)
 
 
-def _routed_config(self: Any, config: Any) -> Any:
+def _ask(shown: Mapping[str, object]) -> int:
+    """Pause the run with LangGraph's own `interrupt()`; the limit it is resumed with."""
+    try:
+        # Any type pydantic knows will do; LangGraph's own annotation is narrower.
+        return limit_nano(interrupt(shown, response_schema=cast(type[Any], Answer)))
+    except ValidationError as fault:
+        given = fault.errors(include_url=False)[0]["input"]
+        error = InvalidResume(
+            f"node {shown['node']!r}: the run paused at its budget was resumed with {given!r}",
+            node=shown["node"],
+            value=given,
+            next_step="resume with Command(resume=0.05) or {'budget': 0.05}: what the whole run "
+            "may cost in USD",
+        )
+        # LangGraph's own mark, by which it knows that the pause can be answered again.
+        error.__dict__.update(vars(fault))
+        raise error from fault
+
+
+_CHECKPOINTER = "__pregel_checkpointer"
+_RESUMING = "__pregel_resuming"
+"""Where LangGraph's configs say that a graph is part of one that keeps checkpoints, or resumes."""
+
+
+def _begin(self: Any, input: Any, configurable: Mapping[str, Any]) -> RunHandle:
+    """The handle of a run of this graph: a new one, or that of the paused run that goes on."""
+    policy: Policy = self.__dict__[_ATTRIBUTE].policy
+    namespace = str(configurable.get("checkpoint_ns") or "")
+    key = (str(configurable.get("thread_id") or ""), namespace)
+    can_pause = (
+        policy.budget.on_exceed == "interrupt"
+        and key[0] != ""
+        and bool(self.checkpointer or configurable.get(_CHECKPOINTER))
+    )
+    if can_pause:
+        state = policy.pauses.resumed(
+            key,
+            resumes=(isinstance(input, Command) and input.resume is not None)
+            or bool(configurable.get(_RESUMING)),
+            # A checkpoint that is named is run from again, not gone on with.
+            retries=input is None and not configurable.get("checkpoint_id"),
+        )
+        if state is not None:
+            return state.run  # type: ignore[no-any-return]
+    ledger = Ledger(
+        limit_nano=policy.budget.per_run_nano,
+        periods=policy.periods,
+        allowance_nano=_allowance_nano(policy),
+    )
+    state = RunState(key=key, ledger=ledger) if can_pause else None
+    handle = RunHandle(
+        policy=policy, ledger=ledger, base_depth=len(segments(namespace)), state=state
+    )
+    if state is not None:
+        state.run = handle
+        policy.pauses.add(state)
+    return handle
+
+
+def _allowance_nano(policy: Policy) -> int | None:
+    """What the run may spend so that the day's and the month's budget last."""
+    if policy.periods is None:
+        return None
+    try:
+        return policy.periods.begin_run(round(policy.plan.totals.cost_p95_usd * NANO))
+    except LedgerUnavailable:
+        return None  # the first call that costs anything is refused with the reason
+
+
+def _routed_config(self: Any, config: Any, input: Any) -> Any:
     """`config` with a new run handle, or with the outer optimized graph's: the outer plan wins."""
     given = dict((config or {}).get("configurable") or {})
     around = var_child_runnable_config.get() or {}
@@ -95,13 +171,7 @@ def _routed_config(self: Any, config: Any) -> Any:
         handle = lineage.under_node(outer, around, joined) if is_apart else outer
     else:
         ambient = {} if is_apart else inherited
-        namespace = {**ambient, **own, **given}.get("checkpoint_ns")
-        policy = self.__dict__[_ATTRIBUTE].policy
-        handle = RunHandle(
-            policy=policy,
-            ledger=Ledger(limit_nano=policy.budget.per_run_nano, periods=policy.periods),
-            base_depth=len(segments(str(namespace or ""))),
-        )
+        handle = _begin(self, input, {**ambient, **own, **given})
     # LangGraph lays a configurable over inherited ones key by key, so ours need hold no more.
     return {**(config or {}), "configurable": {**given, lineage.KEY: handle}}
 
@@ -117,11 +187,11 @@ def _routed_class(kind: Any) -> Any:
     class Routed(kind):  # type: ignore[misc]
         @functools.wraps(kind.stream)
         def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-            return super().stream(input, _routed_config(self, config), **kwargs)
+            return super().stream(input, _routed_config(self, config, input), **kwargs)
 
         @functools.wraps(kind.astream)
         def astream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-            return super().astream(input, _routed_config(self, config), **kwargs)
+            return super().astream(input, _routed_config(self, config, input), **kwargs)
 
         @functools.wraps(kind.copy)
         def copy(self, update: Any = None) -> Any:

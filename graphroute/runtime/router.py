@@ -30,6 +30,7 @@ class CallFacts:
     """What the decision needs of a call; tokens of the prompt, needs, and who asked.
 
     in_tokens is the estimate, in_bound the most it can be; out_cap is the caller's own limit
+    answers: how many it gives, each up to the limit (a list of prompts has one for each)
     """
 
     node: str
@@ -39,6 +40,7 @@ class CallFacts:
     out_cap: int | None
     needs: frozenset[Capability] = frozenset()
     difficulty: float | None = None
+    answers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ def stake(
     amount = min(worst, max(share_nano, least), available_nano)
     if amount < least:
         return None
-    per_token = spec.price.out_usd
+    per_token = spec.price.out_usd * call.answers
     if amount >= worst or per_token == 0:
         return Stake(amount_nano=worst)
     cap = math.floor((amount - bounds.prompt) / (per_token * NANO / 1e6))
@@ -182,8 +184,8 @@ def bounds_nano(
     spec: ModelSpec, call: CallFacts, *, out_expected: float, seen_nano: int = 0
 ) -> Bounds:
     """Bounds of a call's cost on `spec`, none below what such a call has cost already."""
-    in_nano = nano((call.in_bound + spec.overhead_tokens) * spec.price.in_usd)
-    per_token = spec.price.out_usd
+    in_nano = nano((call.in_bound + spec.overhead_tokens * call.answers) * spec.price.in_usd)
+    per_token = spec.price.out_usd * call.answers
     limits = [n for n in (call.out_cap, spec.max_output_tokens) if n is not None]
     if not limits and spec.context_tokens is not None:
         limits = [max(MIN_OUT_TOKENS, spec.context_tokens - call.in_tokens)]

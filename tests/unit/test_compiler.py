@@ -148,7 +148,6 @@ def test_a_graph_without_models_runs_as_it_did_and_the_plan_says_so() -> None:
         ({"budget": -1}, InvalidValue, "budget per_run_usd=-1"),
         ({"budget": math.nan}, InvalidValue, "nan"),
         ({"budget": "0.1"}, InvalidValue, "'0.1'"),
-        ({"budget": Budget(on_exceed="interrupt")}, InvalidValue, "interrupt"),
         ({"objective": "speed"}, InvalidValue, "'speed'"),
         ({"models": "ollama:llama3.2"}, InvalidValue, r"\['ollama:llama3.2'\]"),
         ({"models": []}, InvalidValue, "at least one model"),
