@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-HEAD: Final = 1200
-TAIL: Final = 400
+HEAD: Final = 900
+TAIL: Final = 300
 BITS: Final = 17
 BUCKETS: Final = 1 << BITS
 
@@ -41,6 +41,9 @@ PLAIN: Final = (
 _PRIME = np.uint64(0x100000001B3)
 _MIX_A = np.uint64(0x9E3779B97F4A7C15)
 _MIX_B = np.uint64(0xC2B2AE3D27D4EB4F)
+_HALF = np.uint64(32)
+_DOWN = np.uint64(64 - BITS)
+_BYTE = np.arange(1, 257, dtype=np.uint64)
 _LONGEST = 1 << 13
 
 
@@ -91,31 +94,37 @@ def seen(prompt: str) -> tuple[Ints, Floats]:
     if not raw:
         return np.zeros(0, np.int64), np.zeros(len(PLAIN), np.float64)
     text = np.frombuffer(raw, np.uint8)
-    kind = _CLASS[text]
-    # A word starts where the class changes, and at every mark, since marks stand alone.
-    starts = np.empty(len(text), np.bool_)
-    starts[0] = True
-    np.not_equal(kind[1:], kind[:-1], out=starts[1:])
-    starts |= kind == 2
-    edges = np.flatnonzero(starts)
-    prefix = np.empty(len(text) + 1, np.uint64)
-    prefix[0] = 0
-    np.cumsum((text + np.uint64(1)) * _P[: len(text)], out=prefix[1:])
-    ends = np.append(edges[1:], len(text))
-    is_word = kind[edges] != 0
-    edges, ends = edges[is_word], ends[is_word]
-    words = (prefix[ends] - prefix[edges]) * _P_INVERSE[edges]
-    hashes = np.concatenate((words, words[:-1] * _MIX_A ^ (words[1:] + _MIX_B)))
-    hashes ^= hashes >> np.uint64(32)
+    size = len(text)
+    kind = _CLASS.take(text)
+    # A word starts where the class changes, and at every mark, since marks stand alone. The end
+    # of the text counts as one more start, so that every word has an end.
+    starts = np.ones(size + 1, np.bool_)
+    np.not_equal(kind[1:], kind[:-1], out=starts[1:-1])
+    starts[:-1] |= kind == 2
+    edges = starts.nonzero()[0]
+    prefix = np.zeros(size + 1, np.uint64)
+    np.cumsum(_BYTE.take(text) * _P[:size], out=prefix[1:])
+    sums = prefix.take(edges)
+    words = (sums[1:] - sums[:-1]) * _P_INVERSE.take(edges[:-1])
+    words = words[kind.take(edges[:-1]) != 0]
+    count = len(words)
+    hashes = np.empty(max(2 * count - 1, 0), np.uint64)
+    hashes[:count] = words
+    np.bitwise_xor(words[:-1] * _MIX_A, words[1:] + _MIX_B, out=hashes[count:])
+    hashes ^= hashes >> _HALF
     hashes *= _MIX_A
-    buckets = np.sort((hashes >> np.uint64(64 - BITS)).astype(np.int64))
-    if len(buckets):
-        buckets = buckets[np.append(True, buckets[1:] != buckets[:-1])]
-    return buckets, _plain(prompt, text, len(words))
+    hashes >>= _DOWN
+    hashes.sort()
+    buckets = hashes.view(np.int64)
+    if count > 1:
+        is_new = np.ones(len(buckets), np.bool_)
+        np.not_equal(buckets[1:], buckets[:-1], out=is_new[1:])
+        buckets = buckets[is_new]
+    return buckets, _plain(prompt, text, count)
 
 
 def _plain(prompt: str, text: NDArray[np.uint8], words: int) -> Floats:
-    count = np.bincount(_SORT[text], minlength=6)
+    count = np.bincount(_SORT.take(text), minlength=6).tolist()
     size = len(text)
     log = math.log1p
     return np.array(

@@ -8,7 +8,7 @@ products with Φ are needed, and both are gathers and segment sums, so NumPy alo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +44,10 @@ class Rows:
         return Rows(
             buckets=self.buckets[at], bounds=bounds, dense=self.dense[rows], value=self.value
         )
+
+    def words_only(self) -> Rows:
+        """The same rows without dense columns."""
+        return replace(self, dense=np.zeros((len(self), 0), np.float32))
 
     @property
     def scale(self) -> Singles:
@@ -84,8 +88,8 @@ def apply(rows: Rows, weights: Singles, scale: Singles | None = None) -> Singles
     return np.asarray(out + sums * scale[:, None], dtype=np.float32)
 
 
-class _Transposed:
-    """Φᵀ r, from the pairs (row, bucket) in the order of the buckets."""
+class Transposed:
+    """`apply` gives Φᵀ r, from the pairs (row, bucket) in the order of the buckets."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows, self._scale = rows, rows.scale[:, None]
@@ -96,6 +100,7 @@ class _Transposed:
         self._bounds = np.append(starts, len(order))
 
     def apply(self, residual: Singles) -> Singles:
+        """Φᵀ r for residual[n, m]."""
         out = np.zeros((BUCKETS + self._rows.dense.shape[1], residual.shape[1]), np.float32)
         scaled = residual * self._scale
         for low, high in _chunks(self._bounds):
@@ -128,7 +133,7 @@ def solve(
     """Weights[BUCKETS + d, m] for targets[n, m]; NaN where a row has no label for a target."""
     known = np.isfinite(targets)
     mask = known.astype(np.float32)
-    transposed, scale = _Transposed(rows), rows.scale
+    transposed, scale = Transposed(rows), rows.scale
     residual = transposed.apply(np.where(known, targets, 0).astype(np.float32))
     weights = np.zeros_like(residual)
     direction = residual.copy()

@@ -81,7 +81,11 @@ class TrainedScorer:
 
     def success(self, prompts: Sequence[str], models: Sequence[str] | None = None) -> Floats:
         """success[n, m] in (0, 1); see `TrainableScorer.success`."""
-        own = self._own(prompts)
+        fitted = self._fitted()
+        if not len(prompts):
+            return np.zeros((0, len(self.models if models is None else models)))
+        raw = self._raw(prompts)
+        own = np.clip(_sigmoid(raw * fitted.scale + fitted.shift), _LOWEST, _HIGHEST)
         if models is None:
             return own
         out = np.empty((len(prompts), len(models)))
@@ -90,13 +94,15 @@ class TrainedScorer:
             if model in self.models:
                 out[:, j] = own[:, self.models.index(model)]
                 continue
-            difficulty = self._difficulty(own) if difficulty is None else difficulty
+            difficulty = self._difficulty(raw) if difficulty is None else difficulty
             out[:, j] = _sigmoid(SLOPE * (ability(model)[0] - difficulty) + OFFSET)
         return np.clip(out, _LOWEST, _HIGHEST)
 
     def difficulty(self, prompts: Sequence[str]) -> Floats:
         """Difficulty in [0, 1] of each prompt on the scale of `ir.quality`."""
-        return self._difficulty(self._own(prompts))
+        if not len(prompts):
+            return np.zeros(0)
+        return self._difficulty(self._raw(prompts))
 
     def need(
         self, prompts: Sequence[str], strong: str | None = None, weak: str | None = None
@@ -218,18 +224,11 @@ class TrainedScorer:
             )
         return self._calibration
 
-    def _own(self, prompts: Sequence[str]) -> Floats:
+    def _difficulty(self, raw: Floats) -> Floats:
         fitted = self._fitted()
-        if not len(prompts):
-            return np.zeros((0, len(self.models)))
-        return np.clip(
-            _sigmoid(self._raw(prompts) * fitted.scale + fitted.shift), _LOWEST, _HIGHEST
-        )
-
-    def _difficulty(self, own: Floats) -> Floats:
-        level = float(np.mean(self._fitted().ability))
+        level = float(np.mean(fitted.ability))
         # The mean of the log-odds, not of the probabilities: one saturated model says little.
-        odds = np.log(own / (1 - own)).mean(1)
+        odds = (raw * fitted.scale + fitted.shift).mean(1)
         return np.asarray(np.clip(level + (OFFSET - odds) / SLOPE, 0.0, 1.0))
 
     def _named(self, name: str, *, best: bool) -> str:
