@@ -114,7 +114,10 @@ class Crew:
     def hire(self) -> None:
         name = str(self.started)
         self.started += 1
-        member = multiprocessing.get_context("spawn").Process(
+        # Workers are forked from a process that has done the imports and runs no threads.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        member = context.Process(
             target=_run_until_stopped,
             args=(self.folder, name, self.threads, self.limit_nano / NANO),
         )
