@@ -41,7 +41,7 @@ def split(state: Reviews) -> list[Send]:
     return [Send("judge", {"text": text}) for text in state["texts"]]
 
 
-@route(max_output_tokens=4)
+@route(max_output_tokens=12)
 def judge(state: Review) -> Reviews:
     """Positive or negative?"""
     answer = strong.invoke(

@@ -66,7 +66,7 @@ FENCE: dict[str, tuple[str, ...]] = {
         "evaluation",
     ),
     "highspy": ("solvers",),
-    "torch": ("scorers", "learned", "evaluation"),
+    "torch": ("scorers", "learned", "evaluation", "cli/_folds.py"),
     "typer": ("cli",),
     "rich": ("cli", "report", "demo"),
 }

@@ -41,7 +41,7 @@ def provider_checks() -> Iterator[Check]:
         yield Check(
             what=item.provider,
             level=level,
-            detail=item.health.detail + count,
+            detail=item.health.detail.removesuffix(f"; {item.health.next_step}") + count,
             next_step=item.health.next_step,
         )
 

@@ -13,9 +13,11 @@ from graphroute.report.text import usd
 def show(plan: Plan, console: Console | None = None) -> None:
     """Print the plan."""
     console = console or Console()
-    table = Table(header_style="bold", title_justify="left")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("step", "model", "difficulty", "visits", "quality", "cost", "time"):
-        table.add_column(name, justify="left" if name in ("step", "model") else "right")
+        is_text = name in ("step", "model")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
+    unpriced = {model.name for model in plan.models if model.price_source == "unknown"}
     for step in plan.assignments:
         table.add_row(
             escape(step.node),
@@ -23,7 +25,7 @@ def show(plan: Plan, console: Console | None = None) -> None:
             f"{step.complexity:.2f}",
             f"{step.expected_visits:.3g}",
             f"{step.quality:.2f}",
-            usd(step.cost_usd),
+            "unknown" if step.model in unpriced else usd(step.cost_usd),
             f"{step.latency_s:.1f} s",
         )
     totals = plan.totals
@@ -38,6 +40,8 @@ def show(plan: Plan, console: Console | None = None) -> None:
         style="bold",
     )
     console.print(table)
+    if unpriced & {step.model for step in plan.assignments}:
+        console.print("[yellow]without[/] the steps whose model has no known price:")
     worst = "not bounded" if totals.cost_worst_usd is None else usd(totals.cost_worst_usd)
     limit = plan.budget.per_run_usd
     console.print(

@@ -13,7 +13,7 @@ import typer
 from graphroute.cli import _options
 from graphroute.cli._files import write
 from graphroute.ir.plan import Plan
-from graphroute.report.text import pairs, usd
+from graphroute.report.text import usd
 
 if TYPE_CHECKING:
     from graphroute.demo import Arm, Outcome
@@ -90,37 +90,36 @@ def _tell(console: Any, outcome: Outcome, file: Path) -> None:
     from graphroute.demo import tickets
 
     size = len(outcome.arms[0].scores)
-    table = Table(header_style="bold", title=f"{size} tickets", title_justify="left")
-    for name in ("", "quality", "95 %", "tone", "fields", "reply", "cost", "time", "calls"):
-        table.add_column(name, justify="left" if name in ("", "calls") else "right")
+    names = sorted({name for arm in outcome.arms for name, _ in arm.report.totals.calls_by})
+    heads = ("", "quality", "95 %", "tone", "fields", "reply", "cost", "time")
+    # No box: with all its columns it still has to fit a terminal of 80 characters.
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in (*heads, *(name.rpartition(":")[2].partition("-")[0] for name in names)):
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for arm in outcome.arms:
         low, high = tickets.interval([one.quality for one in arm.scores])
+        calls = dict(arm.report.totals.calls_by)
         table.add_row(
             arm.name,
             f"{arm.share(lambda one: one.quality):.2f}",
             f"{low:.2f}–{high:.2f}",
-            *(f"{round(count)}/{size}" for count in _counts(arm)),
+            *(f"{count}/{size}" for count in _counts(arm)),
             usd(arm.cost_usd),
             f"{arm.took_s:.0f} s",
-            pairs(_short(arm.report.totals.calls_by)),
+            *(str(calls.get(name, 0)) for name in names),
         )
-    console.print()
+    console.print(f"\n[bold]{size} tickets[/] (last columns: calls per model)")
     console.print(table)
     strong, _, ours = outcome.arms
     share = f"{ours.cost_usd / strong.cost_usd:.0%}".replace("%", " %")
     console.print(
-        f"graphroute spent {share} of all strong; its dearest ticket cost {usd(ours.dearest_usd)} "
-        f"of a budget of {usd(outcome.budget_usd)}.\nQuality is the share of known answers: tone, "
-        "name and order, a first line that names both.\n"
+        f"\ngraphroute spent {share} of all strong; its dearest ticket cost "
+        f"{usd(ours.dearest_usd)} of a budget of {usd(outcome.budget_usd)}.\n"
+        "Quality is the share of known answers: tone, name and order, a first line that names both.\n"
         f"The plan as JSON: {file}",
         highlight=False,
         soft_wrap=True,
     )
-
-
-def _short(calls: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-    """The models without their provider, which here is always the same."""
-    return tuple((name.rpartition(":")[2], number) for name, number in calls)
 
 
 def _counts(arm: Arm) -> tuple[int, int, int]:

@@ -112,7 +112,9 @@ def _show(found: tuple[Reach, ...]) -> None:
     for item in found:
         mark = "[green]ok[/]" if item.health.is_ok else "[yellow]--[/]"
         console.print(
-            f"{mark} [bold]{item.provider}[/] {escape(item.health.detail)}", highlight=False
+            f"{mark} [bold]{item.provider}[/] "
+            + escape(item.health.detail.removesuffix(f"; {item.health.next_step}")),
+            highlight=False,
         )
         if item.health.next_step and not item.health.is_ok:
             console.print(f"     {escape(item.health.next_step)}", highlight=False)
