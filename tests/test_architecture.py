@@ -43,7 +43,6 @@ FLOORS: dict[str, int] = {
     "pool": 4,
     "planner": 4,
     "compiler": 4,
-    "planner": 4,
     "cli": 5,
     "compat": 5,
     "demo": 5,

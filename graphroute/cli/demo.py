@@ -115,7 +115,7 @@ def _tell(console: Any, outcome: Outcome, file: Path) -> None:
     console.print(
         f"\ngraphroute spent {share} of all strong; its dearest ticket cost "
         f"{usd(ours.dearest_usd)} of a budget of {usd(outcome.budget_usd)}.\n"
-        "Quality is the share of known answers: tone, name and order, a first line that names both.\n"
+        "Quality is the share of known answers: tone, name and order, a line that names both.\n"
         f"The plan as JSON: {file}",
         highlight=False,
         soft_wrap=True,
