@@ -1,8 +1,9 @@
 """The price of a cloud model: the user's own, else the offline table of `genai-prices`.
 
-The table comes with the installed package; no network is used. A model with tiers is counted at
-its first tier, and the price's source says so. Where nobody knows, the price is a value that says
-it is unknown (`Price.is_known`), and `refuse` makes the error that tells how to give it.
+The table comes with the installed package; no network is used. A model whose price rises with the
+length of the prompt has its first price and gets no prompt that would cost more (`room`). Where
+nobody knows, the price is a value that says it is unknown (`Price.is_known`), and `refuse` makes
+the error that tells how to give it.
 """
 
 from __future__ import annotations
@@ -38,10 +39,14 @@ _TABLE_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A row of the table: the price and the context window, in tokens, where it is listed."""
+    """A row of the table: the price and the context window, in tokens, where it is listed.
+
+    holds_to: prompts longer than this many tokens cost more than `price`; None: all cost the same
+    """
 
     price: Price
     context_tokens: int | None
+    holds_to: int | None = None
 
 
 def resolve(model: Model, *, local: bool, listed: Price | None = None) -> Price:
@@ -66,6 +71,31 @@ def resolve(model: Model, *, local: bool, listed: Price | None = None) -> Price:
     )
     source = "user" if None not in given else f"user and {base.source}"
     return Price(in_usd=in_usd, out_usd=out_usd, source=source)
+
+
+def room(model: Model, context_tokens: int | None, listed: Listed | None) -> int | None:
+    """The largest prompt that may be sent: the context, or less where the price holds to less.
+
+    A budget is kept only where a price holds. Who states both prices gets the whole context.
+
+    >>> row = Listed(price=UNKNOWN, context_tokens=1_000_000, holds_to=200_000)
+    >>> room(Model("x:y"), None, row)
+    200000
+    >>> room(Model("x:y", price_in_usd=2, price_out_usd=9), None, row)
+    1000000
+    """
+    whole = context_tokens or (listed.context_tokens if listed else None)
+    if (
+        listed is None
+        or listed.holds_to is None
+        or None
+        not in (
+            model.price_in_usd,
+            model.price_out_usd,
+        )
+    ):
+        return whole
+    return listed.holds_to if whole is None else min(whole, listed.holds_to)
 
 
 def refuse(names: tuple[str, ...]) -> UnknownPrice:
@@ -106,25 +136,31 @@ def table(provider: str, model: str, now: datetime | None = None) -> Listed | No
     base = _base(price)
     if base is None:
         return None
-    in_usd, out_usd, is_tiered = base
+    in_usd, out_usd, holds_to = base
     source = f"genai-prices {version('genai-prices')}"
     return Listed(
         price=Price(
             in_usd=in_usd,
             out_usd=out_usd,
-            source=f"{source}, first tier of a tiered price" if is_tiered else source,
+            source=source if holds_to is None else f"{source}, for prompts to {holds_to} tokens",
             date=_table_date(),
         ),
         context_tokens=info.context_window,
+        holds_to=holds_to,
     )
 
 
-def _base(price: ModelPrice) -> tuple[float, float, bool] | None:
+def _base(price: ModelPrice) -> tuple[float, float, int | None] | None:
     rates = (price.input_mtok, price.output_mtok)
     if rates[0] is None and rates[1] is None:
         return None
-    is_tiered = any(rate is not None and not isinstance(rate, Decimal) for rate in rates)
-    return _usd(rates[0]), _usd(rates[1]), is_tiered
+    starts = [
+        tier.start
+        for rate in rates
+        if rate is not None and not isinstance(rate, Decimal)
+        for tier in rate.tiers
+    ]
+    return _usd(rates[0]), _usd(rates[1]), min(starts, default=None)
 
 
 def _usd(rate: Decimal | TieredPrices | None) -> float:

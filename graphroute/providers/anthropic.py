@@ -46,7 +46,7 @@ class Anthropic:
             provider=self.name,
             local=here,
             price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=found.context_tokens or (listed.context_tokens if listed else None),
+            context_tokens=_prices.room(model, found.context_tokens, listed),
             max_output_tokens=found.max_output_tokens,
             capabilities=found.capabilities,
         )

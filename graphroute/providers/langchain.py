@@ -79,7 +79,7 @@ class LangChain:
             provider=provider,
             local=here,
             price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=found.context_tokens or (listed.context_tokens if listed else None),
+            context_tokens=_prices.room(model, found.context_tokens, listed),
             max_output_tokens=found.max_output_tokens,
             capabilities=found.capabilities,
         )
@@ -105,7 +105,7 @@ class LangChain:
             provider=provider,
             local=here,
             price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=listed.context_tokens if listed else None,
+            context_tokens=_prices.room(model, None, listed),
             capabilities=_CLOUD_CAPABILITIES,
         )
         return Offer(spec=spec(model, facts), open=lambda: open_named(model.name))

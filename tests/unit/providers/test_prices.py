@@ -61,7 +61,9 @@ class TestTable:
         row = _prices.table("mistralai", "tiered")
         assert row is not None
         assert (row.price.in_usd, row.price.out_usd, row.context_tokens) == (1, 4, 5000)
-        assert "first tier" in row.price.source
+        assert row.holds_to is not None
+        assert f"for prompts to {row.holds_to} tokens" in row.price.source
+        assert _prices.room(Model("a:b"), None, row) == min(5000, row.holds_to)
 
     @pytest.mark.parametrize(("month", "usd"), [(2, 9), (4, 3)])
     def test_a_price_counts_from_its_date_on(self, month: int, usd: int) -> None:
