@@ -6,6 +6,7 @@ Rewrite with `GRAPHROUTE_REWRITE_GOLDEN=1 python -m pytest tests/golden/test_pla
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,10 @@ def research() -> Plan:
         ("report", END),
     ]
     hard = {"write": 0.8, "label": 0.2, "study/search": 0.4}
-    return plan(graph(nodes, arrows), usd=0.05, deadline_s=120.0, difficulties=hard)
+    return plan(graph(nodes, arrows), usd=0.08, deadline_s=120.0, difficulties=hard)
 
 
-PLANS = {
+PLANS: dict[str, Callable[[], Plan]] = {
     "triage": lambda: plan(triage(), usd=0.03, difficulties={"draft": 0.9, "check": 0.2}),
     "research": research,
     "too_little": lambda: plan(triage(draft=RouteHints(pin="openai:big")), usd=0.001),
