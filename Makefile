@@ -44,6 +44,7 @@ format: $(STAMP) ## rewrite the formatting
 
 bench: $(STAMP) ## the benchmarks that need no data from outside
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/budget.py
 	@test ! -f benchmarks/planner.py || $(BIN)/python benchmarks/planner.py
 
 docs: $(STAMP) ## build the documentation into site/

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ def payload(
         return shown
     quotes = {q.model: q for q in (cheapest, planned) if q is not None}
     parts = [
-        f"from {(purse.taken_nano + q.least_nano) / NANO:.6f} on {q.model!r} serves this call"
+        f"from {_rounded_up(purse.taken_nano + q.least_nano)} on {q.model!r} serves this call"
         for q in quotes.values()
     ]
     shown["next_step"] = ": ".join(
@@ -72,6 +73,15 @@ def payload(
         )
     )
     return shown
+
+
+def _rounded_up(nano: int) -> str:
+    """Dollars with six digits, never less than `nano`, so that the figure shown is enough.
+
+    >>> _rounded_up(49_001), _rounded_up(50_000)
+    ('0.000050', '0.000050')
+    """
+    return f"{math.ceil(nano / 1000) / 1e6:.6f}"
 
 
 def exceeded(node: str, purse: Purse, reasons: str, *, next_step: str) -> BudgetExceeded:

@@ -381,7 +381,9 @@ class Dispatch:
             reason = f"budget: {left} is too little"
             if allowance_nano is not None:
                 reason = f"pacing: {left} of the run's share of the period's budget"
-            self._attempts.append(Attempt(model=spec.name, reason=reason))
+            attempt = Attempt(model=spec.name, reason=reason)
+            if attempt not in self._attempts:
+                self._attempts.append(attempt)
             return None
         course.called(self._node)
         is_own = spec.name == self._own.name
@@ -408,17 +410,11 @@ class Dispatch:
         must_stay = any(a.reason.startswith("private") for a in self._attempts)
         error: BaseException
         if order and any(a.reason.startswith("budget") for a in self._attempts):
-            lacks = ""
-            if self._policy.budget.on_exceed == "interrupt":
-                lacks = (
-                    "raise the budget; to have the run pause instead, compile the graph with a "
-                    "checkpointer and run it with a thread_id"
-                )
             error = asking.exceeded(
                 self._node,
                 self._purse(min(self._bounds(spec, call).least for spec in order)),
                 reasons,
-                next_step=lacks or "raise the budget, or add a local or cheaper model to the pool",
+                next_step=self._way_out(),
             )
         elif self._last_error is not None:
             error = self._last_error
@@ -433,6 +429,19 @@ class Dispatch:
             raise LookupError(f"no model of the pool can serve node {self._node!r} ({reasons})")
         self._record_failure(error)
         raise error
+
+    def _way_out(self) -> str:
+        if self._policy.budget.on_exceed != "interrupt":
+            return "raise the budget, or add a local or cheaper model to the pool"
+        if self.handle.state is None:
+            return (
+                "raise the budget; to have the run pause instead, compile the graph with a "
+                "checkpointer and run it with a thread_id"
+            )
+        return (
+            "raise the budget; LangGraph cannot pause the run from here (a graph with a thread_id "
+            "of its own inside a node, or a thread without the node's context)"
+        )
 
     def _bare_facts(self) -> router.CallFacts:
         """Facts for a call that could not be read: nothing known but who asked."""

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphroute.errors import BudgetExceeded
+from graphroute.ir.hints import Budget
 from graphroute.runtime.pacer import (
     MAX_LOG_PRICE,
     Pace,
@@ -14,6 +18,9 @@ from graphroute.runtime.pacer import (
     expected_runs,
     step,
 )
+from graphroute.runtime.periods import PeriodLedger
+from tests.unit.runtime.situations import assignment_for, policy_for, routed, spec_for
+from tests.unit.runtime.test_pause import graph_of, made, paid, two_calls
 
 NANO = 1_000_000_000
 
@@ -92,3 +99,54 @@ def test_a_month_at_twice_the_affordable_demand_ends_within_a_percent(seed: int)
     assert 0.99 * limit <= spent <= limit
     assert refused_at > 0.98
     assert held > 2_900
+
+
+class Held(PeriodLedger):
+    """A month with plenty of money whose pacer leaves a run next to nothing."""
+
+    def begin_run(self, full_nano: int) -> int | None:
+        return 30_000
+
+
+def held(tmp_path: Path, *chats: Any, on_exceed: Any = "degrade", per_run_usd: float = 1.0) -> Any:
+    periods = Held(tmp_path / "ledger.sqlite3", month_nano=NANO)
+    names = [f"scripted:{chat.name}" for chat in chats]
+    return policy_for(
+        assignment_for("draft", *names),
+        chats=dict(zip(names, chats, strict=True)),
+        specs=(spec_for("scripted:cheap", price=0.1),),
+        budget=Budget(per_run_usd=per_run_usd, on_exceed=on_exceed),
+        periods=periods,
+    )
+
+
+def run(policy: Any, chat: Any) -> Any:
+    fast = routed(graph_of(draft=two_calls(chat)), policy)
+    try:
+        return fast.invoke({"item": 0}, {"configurable": {"thread_id": "1"}})["log"]
+    finally:
+        policy.periods.close()
+
+
+def test_a_run_that_is_held_back_takes_the_cheaper_model(tmp_path: Path) -> None:
+    own, cheap = paid(), paid("cheap")
+    policy = held(tmp_path, own, cheap)
+    assert run(policy, own) == ["own 0", "cheap 0"]
+    assert policy.records[1].why.startswith("pacing: $0.000010 left")
+
+
+def test_pacing_never_refuses_what_the_budgets_allow(tmp_path: Path) -> None:
+    own = paid()
+    assert run(held(tmp_path, own), own) == ["own 0", "own 1"]
+
+
+def test_a_run_that_raises_at_its_limit_still_degrades_where_only_pacing_holds_it(
+    tmp_path: Path,
+) -> None:
+    own, cheap = paid(), paid("cheap")
+    assert run(held(tmp_path, own, cheap, on_exceed="raise"), own) == ["own 0", "cheap 0"]
+    own, cheap = paid(), paid("cheap")
+    tight = held(tmp_path, own, cheap, on_exceed="raise", per_run_usd=0.00004)
+    with pytest.raises(BudgetExceeded, match="run's budget"):
+        run(tight, own)
+    assert (made(own), made(cheap)) == (1, 0)
