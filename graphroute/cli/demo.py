@@ -93,7 +93,7 @@ def _tell(console: Any, outcome: Outcome, file: Path) -> None:
     names = sorted({name for arm in outcome.arms for name, _ in arm.report.totals.calls_by})
     heads = ("", "quality", "95 %", "tone", "fields", "reply", "cost", "time")
     # No box: with all its columns it still has to fit a terminal of 80 characters.
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for head in (*heads, *(name.rpartition(":")[2].partition("-")[0] for name in names)):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for arm in outcome.arms:
