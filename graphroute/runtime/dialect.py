@@ -8,7 +8,7 @@ tools becomes a forced tool whose arguments are the answer.
 from __future__ import annotations
 
 import json
-import uuid
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -207,7 +207,7 @@ def _as_tool_call(message: AIMessage, name: str | None) -> AIMessage:
     tool_call = {
         "name": str(call["name"]),
         "args": arguments,
-        "id": f"call_{uuid.uuid4().hex[:24]}",
+        "id": f"call_{secrets.token_hex(12)}",
         "type": "tool_call",
     }
     return message.model_copy(update={"content": "", "tool_calls": [tool_call]})
