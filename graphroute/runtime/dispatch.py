@@ -30,11 +30,11 @@ from graphroute.errors import (
     PrivacyViolation,
 )
 from graphroute.ir.catalog import Model, ModelSpec, Price
-from graphroute.ir.hints import NANO, RouteHints
+from graphroute.ir.hints import RouteHints
 from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
-from graphroute.runtime import asking, dialect, fallback, router, tokens
+from graphroute.runtime import dialect, fallback, router, tokens
 from graphroute.runtime.course import Ahead, Course
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
@@ -42,7 +42,7 @@ from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
-from graphroute.runtime.spans import Purse
+from graphroute.runtime.till import Till
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
 
 logger = logging.getLogger(__name__)
@@ -138,6 +138,15 @@ class Dispatch:
             self._turn = self._begin_turn(messages, metadata)
         except Exception as fault:
             self._fault = f"{type(fault).__name__}: {fault}"
+        self._till = Till(
+            ledger=handle.ledger,
+            course=handle.course,
+            policy=self._policy,
+            node=self._node,
+            assignment=self._assignment,
+            turn=self._turn,
+            attempts=self._attempts,
+        )
 
     def _begin_turn(
         self, messages: Sequence[BaseMessage], metadata: Mapping[str, Any]
@@ -199,7 +208,7 @@ class Dispatch:
         leaves the call to the graph's own model and is recorded.
         """
         if self._turn is not None and (replies := self._turn.replies) is not None:
-            self._turn.redo(lambda: self._payload((), self._call or self._bare_facts()))
+            self._turn.redo(lambda: self._till.payload((), self._call or self._bare_facts()))
             return self._replay(replies)
         try:
             if self._call is None:
@@ -235,69 +244,19 @@ class Dispatch:
 
     def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
         """The first model that the money allows; at the limit, what the budget says to do there."""
-        if self._turn is None:
-            choice = self._first(order, call)
-        else:
-            choice = self._first_or_ask(self._turn, order, call)
-        if choice is None:
+        taken = self._till.take(order, call)
+        if taken is None:
             self._give_up(order, call)
             raise AssertionError("unreachable")  # pragma: no cover
-        return choice
-
-    def _first_or_ask(
-        self, turn: Turn, order: Sequence[ModelSpec], call: router.CallFacts
-    ) -> Choice | None:
-        def shown() -> Mapping[str, object]:
-            return self._payload(order, call)
-
-        turn.redo(shown)
-        while (choice := self._first(order, call)) is None:
-            if not turn.can_ask or not any(spec.price.is_known for spec in order):
-                return None
-            with turn.task.lock:
-                # A call beside this one may have been given more meanwhile.
-                if (choice := self._first(order, call)) is not None:
-                    return choice
-                turn.put(shown)
-        return choice
-
-    def _first(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice | None:
-        """The first model that fits: within the run's paced allowance, else the cheapest at all."""
-        on_exceed, turn = self._policy.budget.on_exceed, self._turn
-        # Once somebody has said how much more the run may cost, the best within that is taken.
-        is_strict = on_exceed != "degrade" and not (turn is not None and turn.is_answered)
-        allowance = self.handle.ledger.allowance_left_nano
-        if allowance is not None:
-            is_within = not is_strict or self._fits(order[:1], call)
-            for spec in order if is_within else ():
-                if (choice := self._try(spec, call, allowance_nano=allowance)) is not None:
-                    return choice
-            if not is_strict:
-                # Pacing holds back, it never refuses.
-                order = sorted(order, key=lambda s: (self._bounds(s, call).worst, s.name))
-        for spec in order:
-            if (choice := self._try(spec, call)) is not None:
-                return choice
-            if is_strict and spec.price.is_known:
-                break
-        return None
-
-    def _fits(self, order: Sequence[ModelSpec], call: router.CallFacts) -> bool:
-        ledger = self.handle.ledger
-        return all(ledger.purse(self._bounds(spec, call).least) is None for spec in order)
-
-    def _bounds(self, spec: ModelSpec, call: router.CallFacts) -> router.Bounds:
-        return router.bounds_nano(
-            spec,
-            call,
-            out_expected=self._out_expected,
-            seen_nano=self._policy.dearest_nano(self._node, spec.name),
+        planned = None if self._assignment is None else self._assignment.model
+        name = taken.spec.name
+        return Choice(
+            spec=taken.spec,
+            chat=self.own if name == self._own.name else None,
+            why="plan" if planned is None or name == planned else self._why_not(planned),
+            reservation=taken.reservation,
+            cap_tokens=taken.cap_tokens,
         )
-
-    @property
-    def _out_expected(self) -> float:
-        a = self._assignment
-        return float(router.DEFAULT_OUT_TOKENS) if a is None else a.out_tokens
 
     def _replay(self, replies: Replies) -> Choice:
         return Choice(
@@ -308,25 +267,6 @@ class Dispatch:
             cap_tokens=None,
             is_replay=True,
         )
-
-    def _payload(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Mapping[str, object]:
-        quotes = [
-            asking.Quote(model=spec.name, least_nano=bounds.least, worst_nano=bounds.worst)
-            for spec in order
-            if spec.price.is_known
-            for bounds in (self._bounds(spec, call),)
-        ]
-        return asking.payload(
-            self._node,
-            self._purse(quotes[0].least_nano if quotes else 1),
-            planned=quotes[0] if quotes else None,
-            cheapest=min(quotes, key=lambda q: (q.least_nano, q.model), default=None),
-        )
-
-    def _purse(self, amount_nano: int) -> Purse:
-        """The limit that is reached, else the run's as it stands."""
-        ledger = self.handle.ledger
-        return ledger.purse(amount_nano) or ledger.own_purse
 
     def _rank(self, call: router.CallFacts, is_down: Callable[[str], bool]) -> router.Ranking:
         policy = self._policy
@@ -347,56 +287,6 @@ class Dispatch:
         planned = self._assignment is not None and self._assignment.privacy_local
         return planned or self._hints.privacy == "local"
 
-    def _try(
-        self, spec: ModelSpec, call: router.CallFacts, *, allowance_nano: int | None = None
-    ) -> Choice | None:
-        """Reserve the call's worst case on `spec`; None, with the reason kept, if too dear."""
-        ledger, assignment = self.handle.ledger, self._assignment
-        available = ledger.available_nano
-        if allowance_nano is not None:
-            available = allowance_nano if available is None else min(allowance_nano, available)
-        if available is not None and not spec.price.is_known:
-            self._attempts.append(Attempt(model=spec.name, reason="budget: its price is unknown"))
-            return None
-        course = self.handle.course
-        expected_nano = course.per_call_nano(self._node)
-        fair = None
-        if available is not None:
-            fair = router.share(
-                available_nano=available,
-                expected_nano=expected_nano,
-                expected_left_nano=max(course.left_nano(), expected_nano),
-            )
-        stake = router.stake(
-            spec,
-            call,
-            out_expected=self._out_expected,
-            share_nano=fair,
-            available_nano=available,
-            seen_nano=self._policy.dearest_nano(self._node, spec.name),
-        )
-        reservation = None if stake is None else ledger.reserve(stake.amount_nano)
-        if stake is None or reservation is None:
-            left = f"${(available or 0) / NANO:.6f} left"
-            reason = f"budget: {left} is too little"
-            if allowance_nano is not None:
-                reason = f"pacing: {left} of the run's share of the period's budget"
-            attempt = Attempt(model=spec.name, reason=reason)
-            if attempt not in self._attempts:
-                self._attempts.append(attempt)
-            return None
-        course.called(self._node)
-        is_own = spec.name == self._own.name
-        planned = None if assignment is None else assignment.model
-        why = "plan" if spec.name == planned or planned is None else self._why_not(planned)
-        return Choice(
-            spec=spec,
-            chat=self.own if is_own else None,
-            why=why,
-            reservation=reservation,
-            cap_tokens=stake.cap_tokens,
-        )
-
     def _why_not(self, planned: str) -> str:
         reasons = [a.reason for a in self._attempts if a.model == planned]
         if reasons:
@@ -410,12 +300,7 @@ class Dispatch:
         must_stay = any(a.reason.startswith("private") for a in self._attempts)
         error: BaseException
         if order and any(a.reason.startswith("budget") for a in self._attempts):
-            error = asking.exceeded(
-                self._node,
-                self._purse(min(self._bounds(spec, call).least for spec in order)),
-                reasons,
-                next_step=self._way_out(),
-            )
+            error = self._till.exceeded(order, call, reasons)
         elif self._last_error is not None:
             error = self._last_error
         elif must_stay:
@@ -429,19 +314,6 @@ class Dispatch:
             raise LookupError(f"no model of the pool can serve node {self._node!r} ({reasons})")
         self._record_failure(error)
         raise error
-
-    def _way_out(self) -> str:
-        if self._policy.budget.on_exceed != "interrupt":
-            return "raise the budget, or add a local or cheaper model to the pool"
-        if self.handle.state is None:
-            return (
-                "raise the budget; to have the run pause instead, compile the graph with a "
-                "checkpointer and run it with a thread_id"
-            )
-        return (
-            "raise the budget; LangGraph cannot pause the run from here (a graph with a thread_id "
-            "of its own inside a node, or a thread without the node's context)"
-        )
 
     def _bare_facts(self) -> router.CallFacts:
         """Facts for a call that could not be read: nothing known but who asked."""
