@@ -139,7 +139,7 @@ def decide(
             gap=_finite(solution.gap),
             ms=solution.ms,
         ),
-        feasible=solution.status != "infeasible",
+        feasible=bool(solution.choice) or not problem.nodes,
         infeasible=infeasible.report(problem, solution),
         deadline_s=problem.deadline_s,
         time_price=solution.time_price,
@@ -233,9 +233,9 @@ def _totals(
         return Totals(
             cost_expected_usd=0.0,
             cost_p95_usd=0.0,
-            cost_worst_usd=None if solution.status == "infeasible" else 0.0,
+            cost_worst_usd=None if problem.nodes else 0.0,
             latency_s=0.0,
-            quality=0.0 if solution.status == "infeasible" else 1.0,
+            quality=0.0 if problem.nodes else 1.0,
         )
     costs = [float(problem.cost_usd[i, m]) for i, m in enumerate(solution.choice)]
     weight = float(problem.weight.sum())

@@ -13,9 +13,17 @@ _WORDS = {
 
 
 def report(problem: Problem, solution: Solution) -> Infeasible | None:
-    """The report of an infeasible solution, None for any other."""
-    if solution.status != "infeasible":
+    """The report of a solution without an assignment, None for any other."""
+    if solution.choice or not problem.nodes:
         return None
+    if solution.status != "infeasible":
+        return Infeasible(
+            limit="time",
+            value=None,
+            needed=None,
+            message="no plan was found in time, and none was ruled out; "
+            "loosen the deadline, the budget or the memory limit",
+        )
     if solution.limit == "models":
         return Infeasible(
             limit="models", value=None, needed=None, message=_no_model(problem), conflict=()

@@ -82,10 +82,10 @@ def _needed(problem: Problem, name: str, *, keep: tuple[str, ...], solve: Solve)
         for size in problem.memory_bytes:
             sizes |= {s + size for s in sizes}
         for size in sorted(sizes):
-            if solve(replace(relaxed, memory_limit_bytes=size)).status != "infeasible":
+            if solve(replace(relaxed, memory_limit_bytes=size)).choice:
                 return float(size)
         return None
     found = solve(replace(relaxed, objective="cost" if name == "budget" else "latency"))
-    if found.status == "infeasible":
+    if not found.choice:
         return None
     return problem.spend_usd(found.choice) if name == "budget" else problem.latency_s(found.choice)

@@ -16,12 +16,15 @@ GAP_PROVED = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Effort:
-    """How hard to try: with labels or not, and the gaps (relative) that are good enough."""
+    """How hard to try: with labels or not, the gaps (relative) that are good enough, and the
+    monotonic time after which no further set of loaded models is searched.
+    """
 
     labels: bool = True
     stop_gap: float = GAP_PROVED
     accept: float = 0.0
     fallback: Fallback | None = None
+    ends: float | None = None
 
 
 def gap(bound: float, value: float) -> float:
@@ -37,11 +40,12 @@ def run(
     stop_gap: float = GAP_PROVED,
     accept: float = 0.0,
     fallback: Fallback | None = None,
+    ends: float | None = None,
 ) -> Solution:
     """Solve under every limit; an infeasible one names the conflict. Times itself."""
     started = time.perf_counter()
 
-    effort = _Effort(labels=labels, stop_gap=stop_gap, accept=accept, fallback=fallback)
+    effort = _Effort(labels=labels, stop_gap=stop_gap, accept=accept, fallback=fallback, ends=ends)
 
     def once(p: Problem) -> Solution:
         return _under_memory(p, name, effort)
@@ -65,19 +69,25 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
     looks.sort(key=lambda entry: (-entry[0], entry[1]))
     best: Solution | None = None
     bound = float("-inf")
+    unproved = False
     for bound_here, _, restricted, load, look, prepared in looks:
         if best is not None and bound_here <= best.value:
             break
+        is_late = effort.ends is not None and time.monotonic() > effort.ends
         found = look
-        if look.status == "infeasible" or look.gap > effort.stop_gap:
+        if (not look.choice or look.gap > effort.stop_gap) and not (best and is_late):
             found = _with_load(_core(restricted, name, effort, prepared), problem, load)
-        if found.status == "infeasible":
+        if not found.choice:
+            # Where it was not proved that there is none, the bound still stands.
+            if found.status != "infeasible" or found is look:
+                unproved = True
+                bound = max(bound, bound_here)
             continue
         bound = max(bound, found.bound)
         if best is None or found.value > best.value + 1e-12:
             best = found
     if best is None:
-        return Solution(status="infeasible", solver=name)
+        return Solution(status="time_limit" if unproved else "infeasible", solver=name)
     bound = max(bound, best.value)
     left = gap(bound, best.value)
     if left > GAP_PROVED and best.status == "optimal":
@@ -87,8 +97,10 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
 
 def _with_load(found: Solution, problem: Problem, load: float) -> Solution:
     """Value and bound of a solution for one set of loaded models, with the loading counted."""
-    if problem.objective != "latency" or found.status == "infeasible":
+    if problem.objective != "latency":
         return found
+    if not found.choice:
+        return replace(found, bound=found.bound - load)
     value = problem.value_of(found.choice)
     bound = max(found.bound - load, value)
     return replace(found, value=value, bound=bound, gap=gap(bound, value))
@@ -145,7 +157,11 @@ def _core(
         found = _solution(problem, name, table, priced, options, is_optimal=False)
     if effort.fallback is not None:
         return effort.fallback(problem, found)
-    return found or Solution(status="infeasible", solver=name)
+    if found is not None:
+        return found
+    # Repair found nothing, or the labels were cut: there may still be an assignment.
+    status = "time_limit" if effort.labels else "infeasible"
+    return Solution(status=status, solver=name, bound=priced.bound)
 
 
 def _solution(
@@ -185,8 +201,9 @@ def _serial(problem: Problem, name: str) -> Solution:
         for n, t in zip(step.nodes, step.tasks, strict=True)
     )
     found = _core(replace(problem, steps=steps), name, _Effort(stop_gap=0.01))
-    if found.status == "infeasible":
-        return found
+    if not found.choice:
+        # Together they are quicker than one by one, so this proves nothing.
+        return Solution(status="time_limit", solver=name)
     value = problem.value_of(found.choice)
     # The serial bound does not hold for the parallel run; without any limit one does.
     free = _core(

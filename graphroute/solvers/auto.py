@@ -49,9 +49,7 @@ class Auto:
             from graphroute.solvers import milp
 
             proved = milp.build().once(hard, time_limit_s=left)
-            if found is None:
-                return proved
-            if proved.status == "infeasible":
+            if found is None or not found.choice or proved.status == "infeasible":
                 return proved
             best = max(found, proved, key=lambda s: s.value)
             bound = max(min(found.bound, proved.bound), best.value)
@@ -71,6 +69,7 @@ class Auto:
             stop_gap=GOOD_GAP if is_timed else SMALL_GAP if is_large else GAP_PROVED,
             accept=GOOD_GAP if is_timed else SMALL_GAP if is_large else 0.0,
             fallback=fallback,
+            ends=ends,
         )
 
 

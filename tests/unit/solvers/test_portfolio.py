@@ -68,7 +68,8 @@ def test_too_many_parallel_nodes_are_left_to_highs_or_solved_one_after_another(
     with pytest.raises(TooManyCombinations):
         choices(wide, is_timed=True)
     alone = exact.build().solve(wide, time_limit_s=1.0)
-    assert alone.status == "infeasible" or wide.latency_s(alone.choice) <= 6.0
+    assert not alone.choice or wide.latency_s(alone.choice) <= 6.0
+    assert alone.status in ("feasible", "time_limit")
     both = auto.build().solve(wide, time_limit_s=20.0)
     proved = milp.build().solve(wide, time_limit_s=20.0)
     assert wide.latency_s(both.choice) <= 6.0 * (1 + 1e-9)
