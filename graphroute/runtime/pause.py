@@ -40,6 +40,9 @@ A node may still pause such a run by an `interrupt()` of its own, so the latest 
 that the budget paused is kept until it goes on or its thread starts another.
 """
 
+MAX_PAUSED: Final = 4096
+"""Runs that are kept because the budget has paused them; nobody may ever come back for some."""
+
 Replies = tuple[tuple[AIMessage, ...], ...]
 """Answers of one call, by prompt: a list of prompts (`generate`) has several."""
 
@@ -190,8 +193,8 @@ def _step(task: Task) -> int:
 class Pauses:
     """States of the runs of one optimized graph, by thread and checkpoint namespace."""
 
-    def __init__(self, max_runs: int = MAX_RUNS) -> None:
-        self._max_runs = max_runs
+    def __init__(self, max_runs: int = MAX_RUNS, max_paused: int = MAX_PAUSED) -> None:
+        self._max_runs, self._max_paused = max_runs, max_paused
         self._states: OrderedDict[tuple[str, str], RunState] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -217,12 +220,18 @@ class Pauses:
         with self._lock:
             self._states[state.key] = state
             self._states.move_to_end(state.key)
-            idle = [name for name, other in self._states.items() if not other.is_paused]
-            for name in idle[: max(0, len(idle) - self._max_runs)]:
-                del self._states[name]
+            self._drop_oldest(is_paused=False, most=self._max_runs)
 
     def keep(self, state: RunState) -> None:
         """Keep a run that was paused until it goes on."""
         with self._lock:
             state.is_paused = True
             self._states[state.key] = state
+            self._drop_oldest(is_paused=True, most=self._max_paused)
+
+    def _drop_oldest(self, *, is_paused: bool, most: int) -> None:
+        if len(self._states) <= most:
+            return
+        names = [name for name, state in self._states.items() if state.is_paused == is_paused]
+        for name in names[: max(0, len(names) - most)]:
+            del self._states[name]

@@ -13,7 +13,8 @@ from langgraph.types import Command, Send, interrupt
 from graphroute.errors import BudgetExceeded, InvalidResume
 from graphroute.ir.hints import Budget
 from graphroute.providers.scripted import ScriptedChat
-from graphroute.runtime.pause import fingerprint
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.pause import Pauses, RunState, fingerprint
 from graphroute.runtime.periods import PeriodLedger
 from tests.unit.runtime.situations import assignment_for, policy_for, routed, spec_for
 
@@ -357,6 +358,66 @@ def test_a_full_month_pauses_the_run_until_there_is_money_again(tmp_path: Any) -
     assert fast.invoke(Command(resume=2.0), thread())["log"] == ["own 0", "own 1"]
     assert made(own) == 2
     periods.close()
+
+
+async def test_an_async_fan_out_pauses_each_branch_and_pays_each_once() -> None:
+    own = paid()
+
+    async def work(state: State) -> State:
+        first = await own.ainvoke(f"first {state['item']}")
+        second = await own.ainvoke(f"second {state['item']}")
+        return {"log": [f"{first.text}, {second.text}"]}
+
+    builder: Any = StateGraph(State)
+    builder.add_node("work", work)
+    builder.add_conditional_edges(
+        START, lambda _: [Send("work", {"item": n}) for n in range(8)], ["work"]
+    )
+    fast = routed(
+        builder.compile(checkpointer=InMemorySaver()),
+        policy_of(own, nodes=("work",), per_run_usd=0.0002),
+    )
+    out = await fast.ainvoke({"item": 0}, thread())
+    limit = 0.0002
+    while stops := out.get("__interrupt__"):
+        assert sum(r.cost_nano for r in fast.records) <= limit * 1e9
+        limit += 0.0001
+        out = await fast.ainvoke(Command(resume={stop.id: limit for stop in stops}), thread())
+    assert len(out["log"]) == 8
+    assert made(own) == 16
+    assert sorted(" ".join(out["log"]).replace(",", "").split()[1::2]) == sorted(
+        str(n) for n in range(16)
+    )
+
+
+def test_fallbacks_around_a_model_do_not_hide_the_pause() -> None:
+    own, other = paid(), paid("other")
+    safe = own.with_fallbacks([other])
+
+    def node(state: State) -> State:
+        return {"log": [safe.invoke("first").text, safe.invoke("second").text]}
+
+    fast = routed(graph_of(draft=node), policy_of(own, nodes=("draft",), per_run_usd=0.00004))
+    assert len(fast.invoke({"item": 0}, thread())["__interrupt__"]) == 1
+    assert fast.invoke(Command(resume=0.001), thread())["log"] == ["own 0", "own 1"]
+    assert (made(own), made(other)) == (2, 0)
+
+
+def test_old_runs_are_dropped_and_paused_ones_kept_longer() -> None:
+    pauses = Pauses(max_runs=2, max_paused=1)
+    states = [RunState(key=(str(n), ""), ledger=Ledger(limit_nano=1)) for n in range(5)]
+    for state in states[:2]:
+        pauses.add(state)
+    pauses.keep(states[0])
+    for state in states[2:]:
+        pauses.add(state)
+
+    def has(number: int) -> bool:
+        key = (str(number), "")
+        return pauses.resumed(key, resumes=True, retries=False) is not None
+
+    pauses.keep(states[4])
+    assert [n for n in range(5) if has(n)] == [3, 4]
 
 
 def test_the_fingerprint_sees_what_is_asked_and_nothing_else() -> None:
