@@ -63,9 +63,10 @@ FENCE: dict[str, tuple[str, ...]] = {
         "learners",
         "learned",
         "evaluation",
+        "cli/_folds.py",
     ),
     "highspy": ("solvers",),
-    "torch": ("scorers", "learned", "evaluation", "cli/_folds.py"),
+    "torch": ("scorers", "learned", "evaluation"),
     "typer": ("cli",),
     "rich": ("cli", "report", "demo"),
 }
