@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.problem import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Threshold:
     high: float
 
 
-def threshold_for(scores: Sequence[float], share: float) -> Threshold:
+def threshold_for(scores: Sequence[float] | Floats, share: float) -> Threshold:
     """The threshold whose share of prompts at or above it is closest to `share`, in [0, 1].
 
     >>> threshold_for([0.1, 0.2, 0.3, 0.4], 0.5).threshold

@@ -90,23 +90,10 @@ def seen(prompt: str) -> tuple[Ints, Floats]:
     >>> bool((seen("two  WORDS")[0] == seen("Two words")[0]).all())
     True
     """
-    raw = clipped(prompt).lower().encode("utf-8", "replace")[:_LONGEST]
-    if not raw:
+    text = _bytes_of(prompt)
+    if not len(text):
         return np.zeros(0, np.int64), np.zeros(len(PLAIN), np.float64)
-    text = np.frombuffer(raw, np.uint8)
-    size = len(text)
-    kind = _CLASS.take(text)
-    # A word starts where the class changes, and at every mark, since marks stand alone. The end
-    # of the text counts as one more start, so that every word has an end.
-    starts = np.ones(size + 1, np.bool_)
-    np.not_equal(kind[1:], kind[:-1], out=starts[1:-1])
-    starts[:-1] |= kind == 2
-    edges = starts.nonzero()[0]
-    prefix = np.zeros(size + 1, np.uint64)
-    np.cumsum(_BYTE.take(text) * _P[:size], out=prefix[1:])
-    sums = prefix.take(edges)
-    words = (sums[1:] - sums[:-1]) * _P_INVERSE.take(edges[:-1])
-    words = words[kind.take(edges[:-1]) != 0]
+    words = _hashed(text)
     count = len(words)
     hashes = np.empty(max(2 * count - 1, 0), np.uint64)
     hashes[:count] = words
@@ -121,6 +108,41 @@ def seen(prompt: str) -> tuple[Ints, Floats]:
         np.not_equal(buckets[1:], buckets[:-1], out=is_new[1:])
         buckets = buckets[is_new]
     return buckets, _plain(prompt, text, count)
+
+
+def words_of(prompt: str) -> Ints:
+    """A number ≥ 0 for each word of the prompt, in order; equal words have equal numbers.
+
+    >>> a, b, c = words_of("run, Run")
+    >>> bool(a == c), bool(a == b)
+    (True, False)
+    """
+    text = _bytes_of(prompt)
+    if not len(text):
+        return np.zeros(0, np.int64)
+    words = _hashed(text)
+    return ((words ^ (words >> _HALF)) * _MIX_A >> _DOWN).view(np.int64)
+
+
+def _bytes_of(prompt: str) -> NDArray[np.uint8]:
+    raw = clipped(prompt).lower().encode("utf-8", "replace")[:_LONGEST]
+    return np.frombuffer(raw, np.uint8)
+
+
+def _hashed(text: NDArray[np.uint8]) -> Words:
+    size = len(text)
+    kind = _CLASS.take(text)
+    # A word starts where the class changes, and at every mark, since marks stand alone. The end
+    # of the text counts as one more start, so that every word has an end.
+    starts = np.ones(size + 1, np.bool_)
+    np.not_equal(kind[1:], kind[:-1], out=starts[1:-1])
+    starts[:-1] |= kind == 2
+    edges = starts.nonzero()[0]
+    prefix = np.zeros(size + 1, np.uint64)
+    np.cumsum(_BYTE.take(text) * _P[:size], out=prefix[1:])
+    sums = prefix.take(edges)
+    words = (sums[1:] - sums[:-1]) * _P_INVERSE.take(edges[:-1])
+    return np.asarray(words[kind.take(edges[:-1]) != 0])
 
 
 def _plain(prompt: str, text: NDArray[np.uint8], words: int) -> Floats:

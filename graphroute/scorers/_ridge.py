@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from graphroute.scorers._hashing import BUCKETS, Ints
+from graphroute.scorers._hashing import Ints
 
 Singles = NDArray[np.float32]
 _CHUNK = 1 << 18
@@ -25,7 +25,7 @@ class Rows:
     """Φ: row i has `value[b]` for each of its buckets b, scaled to length 1, then dense columns.
 
     buckets: of all rows end to end; bounds[n + 1]: where each row's begin; dense[n, d];
-    value[BUCKETS]: how much a bucket counts, ≥ 0
+    value[size]: how much a bucket counts, ≥ 0
     """
 
     buckets: Ints
@@ -35,6 +35,29 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
+
+    @property
+    def size(self) -> int:
+        """How many buckets there are."""
+        return len(self.value)
+
+    def counting(self) -> tuple[Rows, Ints]:
+        """The same without the buckets that count nothing, and the numbers of those kept.
+
+        Most buckets of a hash table are empty or of one prompt; leaving them out makes every
+        product with Φ several times cheaper.
+        """
+        kept = np.flatnonzero(self.value > 0)
+        place = np.cumsum(self.value > 0) - 1
+        is_kept = self.value[self.buckets] > 0
+        before = np.concatenate(([0], np.cumsum(is_kept)))
+        rows = Rows(
+            buckets=place[self.buckets[is_kept]],
+            bounds=before[self.bounds],
+            dense=self.dense,
+            value=self.value[kept],
+        )
+        return rows, kept
 
     def take(self, rows: Ints) -> Rows:
         """The rows with these numbers, in this order."""
@@ -67,15 +90,15 @@ def value_of(rows: Rows) -> Singles:
     full weight was worse in cross-validation, and so was none. (K. Spärck Jones, A Statistical
     Interpretation of Term Specificity, 1972.)
     """
-    seen_in = np.bincount(rows.buckets, minlength=BUCKETS)
+    seen_in = np.bincount(rows.buckets, minlength=rows.size)
     rare = np.sqrt(1 + np.log((len(rows) + 1) / (seen_in + 1)))
     return np.where(seen_in > 1, rare, 0).astype(np.float32)
 
 
 def apply(rows: Rows, weights: Singles, scale: Singles | None = None) -> Singles:
-    """Φ w: values[n, m] of the rows under weights[BUCKETS + d, m]."""
-    out = rows.dense @ weights[BUCKETS:]
-    table = weights[:BUCKETS] * rows.value[:, None]
+    """Φ w: values[n, m] of the rows under weights[size + d, m]."""
+    out = rows.dense @ weights[rows.size :]
+    table = weights[: rows.size] * rows.value[:, None]
     scale = rows.scale if scale is None else scale
     sums = np.zeros((len(rows), weights.shape[1]), np.float32)
     for low, high in _chunks(rows.bounds):
@@ -101,7 +124,7 @@ class Transposed:
 
     def apply(self, residual: Singles) -> Singles:
         """Φᵀ r for residual[n, m]."""
-        out = np.zeros((BUCKETS + self._rows.dense.shape[1], residual.shape[1]), np.float32)
+        out = np.zeros((self._rows.size + self._rows.dense.shape[1], residual.shape[1]), np.float32)
         scaled = residual * self._scale
         for low, high in _chunks(self._bounds):
             start, stop = self._bounds[low], self._bounds[high]
@@ -109,8 +132,8 @@ class Transposed:
             out[self._buckets[low:high]] = np.add.reduceat(
                 picked, self._bounds[low:high] - start, axis=0
             )
-        out[:BUCKETS] *= self._rows.value[:, None]
-        out[BUCKETS:] = self._rows.dense.T @ residual
+        out[: self._rows.size] *= self._rows.value[:, None]
+        out[self._rows.size :] = self._rows.dense.T @ residual
         return out
 
 
@@ -130,7 +153,7 @@ def solve(
     tolerance: float = 1e-2,
     progress: Callable[[float], None] | None = None,
 ) -> Singles:
-    """Weights[BUCKETS + d, m] for targets[n, m]; NaN where a row has no label for a target."""
+    """Weights[size + d, m] for targets[n, m]; NaN where a row has no label for a target."""
     known = np.isfinite(targets)
     mask = known.astype(np.float32)
     transposed, scale = Transposed(rows), rows.scale

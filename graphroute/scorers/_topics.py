@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphroute.ir.problem import Floats
-from graphroute.scorers._hashing import BUCKETS, PLAIN
+from graphroute.scorers._hashing import PLAIN
 from graphroute.scorers._ridge import Transposed, apply
 from graphroute.scorers._rows import rows_of
 from graphroute.scorers._table import Table
@@ -35,8 +34,8 @@ class Topics:
     def fit(cls, prompts: Sequence[str], *, seed: int, progress: Progress) -> Topics:
         """The leading directions of these prompts' words."""
         count = len(prompts)
-        rows, _, _ = rows_of(prompts, lambda done: progress("reading prompts", 0.3 * done / count))
-        rows = rows.words_only()
+        read = rows_of(prompts, lambda done: progress("reading prompts", 0.3 * done / count))
+        rows = read.rows.words_only()
         transposed = Transposed(rows)
         size = min(DIMENSIONS, max(count - 1, 1))
         draw = np.random.default_rng(seed).standard_normal((count, size + _EXTRA))
@@ -46,10 +45,10 @@ class Topics:
             progress("finding topics", 0.3 + 0.2 * step)
         inner = transposed.apply(np.ascontiguousarray(basis[:, : size + _EXTRA]))
         left, _, _ = np.linalg.svd(inner, full_matrices=False)
-        directions = np.zeros((BUCKETS, DIMENSIONS), np.float32)
-        directions[:, : min(size, left.shape[1])] = left[:BUCKETS, :size]
-        zero: Floats = np.zeros((len(PLAIN), DIMENSIONS))
-        return cls(Table.of(directions, rows.value, dense=zero, offset=np.zeros(DIMENSIONS)))
+        directions = np.zeros((rows.size, DIMENSIONS), np.float32)
+        kept = min(size, left.shape[1])
+        directions[:, :kept] = left[:, :kept]
+        return cls(read.table(directions, np.zeros((len(PLAIN), DIMENSIONS), np.float32)))
 
     def vectors(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """vectors[n, 64] of length 1; 0 for prompts without a known word."""

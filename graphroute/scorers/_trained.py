@@ -98,11 +98,9 @@ class TrainedScorer:
             out[:, j] = _sigmoid(SLOPE * (ability(model)[0] - difficulty) + OFFSET)
         return np.clip(out, _LOWEST, _HIGHEST)
 
-    def difficulty(self, prompts: Sequence[str]) -> Floats:
+    def difficulty(self, prompts: Sequence[str]) -> list[float]:
         """Difficulty in [0, 1] of each prompt on the scale of `ir.quality`."""
-        if not len(prompts):
-            return np.zeros(0)
-        return self._difficulty(self._raw(prompts))
+        return self._difficulty(self._raw(prompts)).tolist() if len(prompts) else []
 
     def need(
         self, prompts: Sequence[str], strong: str | None = None, weak: str | None = None
@@ -255,8 +253,8 @@ def check(data: Outcomes) -> None:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise InvalidValue(
-            f"model {data.models[column]!r} has quality {data.correct[row, column]!r} on prompt "
-            f"{row + 1}",
+            f"model {data.models[column]!r} has quality {float(data.correct[row, column])!r} "
+            f"on prompt {row + 1}",
             model=data.models[column],
             next_step="scale qualities to [0, 1]",
         )

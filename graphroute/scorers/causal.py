@@ -86,10 +86,10 @@ class CausalScorer(TrainedScorer):
     def _raw(self, prompts: Sequence[str]) -> Floats:
         return np.repeat(-self.judged(prompts)[:, None], max(len(self.models), 1), axis=1)
 
-    def difficulty(self, prompts: Sequence[str]) -> Floats:
+    def difficulty(self, prompts: Sequence[str]) -> list[float]:
         """Calibrated difficulty once fitted, the model's own opinion before."""
         if self._calibration is None:
-            return self.judged(prompts)
+            return [float(value) for value in self.judged(prompts)]
         return super().difficulty(prompts)
 
     def _arrays(self) -> Mapping[str, NDArray[Any]]:

@@ -4,7 +4,7 @@ For a new model, `log-odds(q) = prior(q) + a + Σ_k b_k · z_k(q)`, where
 
 - prior(q) comes from the model's ability against the prompt's difficulty (`ir.quality`)
 - z_k(q) are what the known models' log-odds differ by: their mean and leading directions
-- a ~ N(0, 1.0²), b_k ~ N(0, 0.5²): no label leaves the prior, twenty shift its level, thousands
+- a ~ N(0, 1.5²), b_k ~ N(0, 1²): no label leaves the prior, twenty shift its level, thousands
   find which prompts the model is good at. The maximum a posteriori is found by Newton's method.
 """
 
@@ -21,18 +21,21 @@ from graphroute.ir.problem import Floats
 from graphroute.ir.quality import OFFSET, SLOPE
 from graphroute.protocols import TrainableScorer
 
-_LEVEL_SD = 1.0
-_DIRECTION_SD = 0.5
+_LEVEL_SD = 1.5
+_DIRECTION_SD = 1.0
 _DIRECTIONS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Newcomer:
-    """What was learned of a new model: ability, level a, and b[k] of the directions."""
+    """What was learned of a new model: its ability, its level a against what that predicts, and
+    loadings[m] on the known models' log-odds, taken from their centre[m].
+    """
 
     model: str
     ability: float
     level: float
+    centre: Floats
     loadings: Floats
     labels: int
 
@@ -43,8 +46,6 @@ class Joined:
     def __init__(self, scorer: TrainableScorer) -> None:
         self._scorer = scorer
         self._newcomers: dict[str, Newcomer] = {}
-        self._centre: Floats | None = None
-        self._directions: Floats | None = None
         self.name = scorer.name
 
     @property
@@ -82,14 +83,22 @@ class Joined:
                 next_step="give one outcome in [0, 1] per prompt",
             )
         able = ability(model, quality=quality)[0]
-        level, loadings = 0.0, np.zeros(0)
+        level, centre, loadings = 0.0, np.zeros(0), np.zeros(0)
         if len(prompts):
             log_odds = self._known(prompts)
-            if self._directions is None:
-                self._learn_directions(log_odds)
-            design = self._design(log_odds)
-            level, loadings = _posterior(design, y, self._prior(prompts, able))
-        found = Newcomer(model=model, ability=able, level=level, loadings=loadings, labels=len(y))
+            centre = log_odds.mean(0)
+            directions = _directions(log_odds - centre)
+            design = (log_odds - centre) @ directions
+            level, along = _posterior(design, y, self._prior(prompts, able))
+            loadings = directions @ along
+        found = Newcomer(
+            model=model,
+            ability=able,
+            level=level,
+            centre=centre,
+            loadings=loadings,
+            labels=len(y),
+        )
         self._newcomers[model] = found
         return found
 
@@ -107,7 +116,8 @@ class Joined:
                 continue
             log_odds = self._prior(prompts, new.ability)
             if len(new.loadings):
-                log_odds = log_odds + new.level + self._design(self._known(prompts)) @ new.loadings
+                log_odds = log_odds + new.level
+                log_odds = log_odds + (self._known(prompts) - new.centre) @ new.loadings
             out[:, j] = 1 / (1 + np.exp(-np.clip(log_odds, -40, 40)))
         return np.clip(out, 0.01, 0.995)
 
@@ -119,31 +129,37 @@ class Joined:
         success = self._scorer.success(prompts)
         return np.asarray(np.log(success / (1 - success)))
 
-    def _learn_directions(self, log_odds: Floats) -> None:
-        self._centre = log_odds.mean(0)
-        spread = log_odds - self._centre
-        _, size, directions = np.linalg.svd(spread, full_matrices=False)
-        kept = min(_DIRECTIONS, int((size > 1e-6).sum()))
-        # Scaled so that each direction varies by about one over the prompts seen.
-        scale = np.sqrt(len(log_odds)) / np.maximum(size[:kept], 1e-6)
-        self._directions = directions[:kept].T * scale
 
-    def _design(self, log_odds: Floats) -> Floats:
-        assert self._directions is not None
-        assert self._centre is not None
-        return np.asarray((log_odds - self._centre) @ self._directions)
+def _directions(spread: Floats) -> Floats:
+    """directions[m, k]: what the known models' log-odds[n, m] vary by, each by about one.
+
+    Directions with less than a tenth of the largest variation are noise, and would be blown up.
+    """
+    _, size, rows = np.linalg.svd(spread, full_matrices=False)
+    kept = min(_DIRECTIONS, int((size > max(0.1 * size[0], 1e-6)).sum()))
+    scale = np.sqrt(len(spread)) / np.maximum(size[:kept], 1e-6)
+    return np.asarray(rows[:kept].T * scale)
 
 
 def _posterior(design: Floats, y: Floats, prior: Floats) -> tuple[float, Floats]:
     x = np.column_stack((np.ones(len(y)), design))
     precision = np.append(1 / _LEVEL_SD**2, np.full(design.shape[1], 1 / _DIRECTION_SD**2))
     beta = np.zeros(x.shape[1])
-    for _ in range(50):
+
+    def cost(at: Floats) -> float:
+        odds = prior + x @ at
+        return float((np.logaddexp(0, odds) - y * odds).sum() + (precision * at**2).sum() / 2)
+
+    for _ in range(100):
         p = 1 / (1 + np.exp(-np.clip(prior + x @ beta, -40, 40)))
         gradient = x.T @ (p - y) + precision * beta
         curve = (x * np.maximum(p * (1 - p), 1e-6)[:, None]).T @ x + np.diag(precision)
         step = np.linalg.solve(curve, gradient)
-        beta = beta - step
-        if float(np.abs(step).max()) < 1e-9:
+        # Far from the answer a whole step of Newton's goes past it, and the next one further.
+        length, here = 1.0, cost(beta)
+        while length > 1e-6 and cost(beta - length * step) > here:
+            length /= 2
+        beta = beta - length * step
+        if length * float(np.abs(step).max()) < 1e-9:
             break
     return float(beta[0]), beta[1:]

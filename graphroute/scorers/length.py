@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
-from graphroute.ir.problem import Floats
-
 REQUIRES: Final[tuple[str, ...]] = ()
 EXAMPLES: Final[tuple[dict[str, object], ...]] = ({},)
 _HALF = 600
@@ -19,14 +15,13 @@ class LengthScorer:
 
     name = "length"
 
-    def difficulty(self, prompts: Sequence[str]) -> Floats:
+    def difficulty(self, prompts: Sequence[str]) -> list[float]:
         """Difficulty in [0, 1) that rises with the length.
 
-        >>> build().difficulty(["", "x" * 600]).tolist()
+        >>> build().difficulty(["", "x" * 600])
         [0.0, 0.5]
         """
-        size = np.array([len(prompt) for prompt in prompts], dtype=np.float64)
-        return np.asarray(size / (size + _HALF))
+        return [len(prompt) / (len(prompt) + _HALF) for prompt in prompts]
 
 
 def build() -> LengthScorer:

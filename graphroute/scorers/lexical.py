@@ -7,6 +7,7 @@ Linear Model, 1975), so that a prompt costs one gather of a few hundred short ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,6 @@ from graphroute.ir.problem import Floats
 from graphroute.ir.quality import OFFSET, SLOPE
 from graphroute.protocols import Outcomes
 from graphroute.scorers import _store
-from graphroute.scorers._hashing import BUCKETS
 from graphroute.scorers._ridge import apply, solve
 from graphroute.scorers._rows import rows_of
 from graphroute.scorers._table import Table
@@ -57,31 +57,27 @@ class LexicalScorer(TrainedScorer):
     def _fit_raw(self, data: Outcomes, *, seed: int, progress: Progress) -> None:
         del seed  # The solution of a ridge regression does not depend on chance.
         count = len(data.prompts)
-        rows, centre, scale = rows_of(
-            data.prompts, lambda done: progress("reading prompts", 0.2 * done / count)
-        )
+        read = rows_of(data.prompts, lambda done: progress("reading prompts", 0.2 * done / count))
         known = np.isfinite(data.correct)
         mean = np.where(known, data.correct, 0).sum(0) / np.maximum(known.sum(0), 1)
         weights = solve(
-            rows,
+            read.rows,
             (data.correct - mean).astype(np.float32),
             penalty=self._penalty,
             progress=lambda done: progress("fitting", 0.2 + 0.8 * done),
         )
         mix = np.eye(len(mean))
         if len(mean) > self._rank:
-            predicted = apply(rows, weights).astype(np.float64)
-            # Right singular vectors of the predictions, largest first, from their Gram matrix.
-            mix = np.linalg.eigh(predicted.T @ predicted)[1][:, ::-1][:, : self._rank].T
+            mix = _directions(apply(read.rows, weights).astype(np.float64), known, self._rank)
             weights = weights @ mix.T.astype(np.float32)
-        dense = weights[BUCKETS:] * scale[:, None]
-        self._table = Table.of(weights[:BUCKETS], rows.value, dense=dense, offset=centre @ dense)
+        size = read.rows.size
+        self._table = read.table(weights[:size], weights[size:])
         self._mean, self._mix, self._short = mean, mix, None
 
     def _raw(self, prompts: Sequence[str]) -> Floats:
         return np.asarray(self._known().vectors(prompts) @ self._mix + self._mean)
 
-    def difficulty(self, prompts: Sequence[str]) -> Floats:
+    def difficulty(self, prompts: Sequence[str]) -> list[float]:
         """Difficulty in [0, 1]: linear in the vector, so it has a table of its own, the fastest."""
         if self._short is None:
             fitted = self._fitted()
@@ -91,7 +87,7 @@ class LexicalScorer(TrainedScorer):
             self._short = self._known().mixed(column[:, None]), constant
         table, constant = self._short
         found = [float(table.one(prompt)[0]) + constant for prompt in prompts]
-        return np.array([min(max(value, 0.0), 1.0) for value in found])
+        return [min(max(value, 0.0), 1.0) for value in found]
 
     def _known(self) -> Table:
         if self._table is None:
@@ -113,6 +109,21 @@ class LexicalScorer(TrainedScorer):
                 next_step="train again with this version",
             )
         self._table, self._mix, self._mean, self._short = table, mix, mean, None
+
+
+def _directions(predicted: Floats, known: NDArray[np.bool_], rank: int) -> Floats:
+    """directions[rank, m], orthonormal: the largest of predicted[n, m], one of them kept exact.
+
+    What tells two models apart is small beside what is hard for all, and would be cut off; so the
+    difference of the two models with the most labels comes first.
+    """
+    most = np.argsort(-known.sum(0), kind="stable")[:2]
+    gap = np.zeros((len(known.T), 1))
+    gap[most, 0] = (1 / math.sqrt(2), -1 / math.sqrt(2))
+    rest = predicted - (predicted @ gap) @ gap.T
+    others = np.linalg.eigh(rest.T @ rest)[1][:, ::-1][:, : max(rank - 1, 0)]
+    basis, _ = np.linalg.qr(np.concatenate((gap, others), axis=1))
+    return np.asarray(basis.T)
 
 
 def untrained(*, penalty: float = 10.0, rank: int = 6) -> LexicalScorer:

@@ -35,21 +35,27 @@ class MatrixFactorization(TrainedScorer):
     dim: length of the vectors, 1 to 256
     pairwise: weight of the pairwise loss beside the pointwise one, ≥ 0
     embedding: `"lexical"`, `"wordllama"` or `"ollama:MODEL"`
+    penalty: on the squares of all weights but the biases, > 0
     """
 
     name = "mf"
 
     def __init__(
-        self, *, dim: int = 8, pairwise: float = 1.0, embedding: str = "lexical", epochs: int = 8
+        self,
+        *,
+        dim: int = 8,
+        pairwise: float = 0.1,
+        embedding: str = "lexical",
+        penalty: float = 12.0,
     ) -> None:
         super().__init__()
-        if not 1 <= dim <= 256 or pairwise < 0 or epochs < 1:
+        if not 1 <= dim <= 256 or pairwise < 0 or penalty <= 0:
             raise InvalidValue(
-                f"dim={dim!r}, pairwise={pairwise!r}, epochs={epochs!r}",
-                next_step="use 1 ≤ dim ≤ 256, pairwise ≥ 0 and epochs ≥ 1",
+                f"dim={dim!r}, pairwise={pairwise!r}, penalty={penalty!r}",
+                next_step="use 1 ≤ dim ≤ 256, pairwise ≥ 0 and penalty > 0",
             )
         self._dim, self._pairwise = int(dim), float(pairwise)
-        self._embedding, self._epochs = embedding, int(epochs)
+        self._embedding, self._penalty = embedding, float(penalty)
         self._table: Table | None = None
         self._matrix = np.zeros((0, 0))
         self._models = np.zeros((0, 0))
@@ -60,7 +66,7 @@ class MatrixFactorization(TrainedScorer):
             "dim": self._dim,
             "pairwise": self._pairwise,
             "embedding": self._embedding,
-            "epochs": self._epochs,
+            "penalty": self._penalty,
         }
 
     def _fit_raw(self, data: Outcomes, *, seed: int, progress: Progress) -> None:
@@ -68,7 +74,7 @@ class MatrixFactorization(TrainedScorer):
             data=data,
             dim=self._dim,
             pairwise=self._pairwise,
-            epochs=self._epochs,
+            penalty=self._penalty,
             seed=seed,
             progress=progress,
         )
@@ -123,10 +129,10 @@ class MatrixFactorization(TrainedScorer):
 
 
 def untrained(
-    *, dim: int = 8, pairwise: float = 1.0, embedding: str = "lexical", epochs: int = 8
+    *, dim: int = 8, pairwise: float = 0.1, embedding: str = "lexical", penalty: float = 12.0
 ) -> MatrixFactorization:
     """A scorer to be fitted."""
-    return MatrixFactorization(dim=dim, pairwise=pairwise, embedding=embedding, epochs=epochs)
+    return MatrixFactorization(dim=dim, pairwise=pairwise, embedding=embedding, penalty=penalty)
 
 
 def build(weights: str | Path | None = None) -> MatrixFactorization:

@@ -40,23 +40,23 @@ class RouteLLMScorer:
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    def difficulty(self, prompts: Sequence[str]) -> Floats:
+    def difficulty(self, prompts: Sequence[str]) -> list[float]:
         """The router's win rates, in [0, 1].
 
         >>> class Half:
         ...     def calculate_strong_win_rate(self, prompt):
         ...         return 0.5
-        >>> build(router=Half()).difficulty(["a", "b"]).tolist()
+        >>> build(router=Half()).difficulty(["a", "b"])
         [0.5, 0.5]
         """
-        return np.array([self._rate(prompt) for prompt in prompts], dtype=np.float64)
+        return [self._rate(prompt) for prompt in prompts]
 
     def need(
         self, prompts: Sequence[str], strong: str | None = None, weak: str | None = None
     ) -> Floats:
         """The same numbers: RouteLLM's routers know one pair only."""
         del strong, weak
-        return self.difficulty(prompts)
+        return np.array(self.difficulty(prompts), dtype=np.float64)
 
     def _rate(self, prompt: str) -> float:
         rate = float(self._router.calculate_strong_win_rate(prompt))
