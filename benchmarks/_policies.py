@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from _outcomes import Floats, Outcomes
 
-from benchmarks._outcomes import Floats, Outcomes
 from graphroute.ir.problem import Problem
 from graphroute.planning.replan import allocate
 from graphroute.solvers import auto

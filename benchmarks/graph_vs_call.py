@@ -22,10 +22,9 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-
-from benchmarks._machine import describe
-from benchmarks._outcomes import Floats, Outcomes, load
-from benchmarks._policies import (
+from _machine import describe
+from _outcomes import Floats, Outcomes, load
+from _policies import (
     Always,
     Binary,
     Call,
@@ -37,7 +36,8 @@ from benchmarks._policies import (
     Run,
     StaticPlan,
 )
-from benchmarks._scenarios import Scenario, scenarios
+from _scenarios import Scenario, scenarios
+
 from graphroute.ir.problem import Problem, TimeStep
 from graphroute.passes.remaining import remaining
 from graphroute.planner import study

@@ -24,8 +24,8 @@ from importlib.util import find_spec
 from statistics import median
 
 import numpy as np
+from _machine import describe
 
-from benchmarks._machine import describe
 from graphroute.ir.problem import Problem, TimeStep
 from graphroute.ir.quality import success
 from graphroute.solvers import auto, lagrangian, milp
