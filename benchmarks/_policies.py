@@ -232,7 +232,7 @@ class Replanned:
             # The static plan bought its time where that cost least; nothing slower goes there.
             slowest = case.time_s[np.arange(len(visits)), list(self.plan.choice)]
             quick = feasible & (case.time_s <= slowest[:, None] + 1e-9)
-            feasible = np.where(quick.any(axis=1)[:, None], quick, feasible)
+            feasible = np.where(quick.any(axis=1, keepdims=True), quick, feasible)
         # Of a retried or fanned-out step each visit counts as much as the plan said.
         weight = case.problem.weight / np.maximum(case.visits, 1e-9)
         weight = np.where(visits > 0, weight * visits, 0.0)
