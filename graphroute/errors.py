@@ -103,15 +103,18 @@ class PlanMismatch(PlanError):
     """A plan that belongs to another graph or version, or that is damaged."""
 
 
-class BudgetExceeded(GraphrouteError):
-    """A call would pass the budget and no cheaper model fits; raised before the call is made."""
+class BudgetExceeded(GraphrouteError, RuntimeError):
+    """A call would pass the budget and no cheaper model fits; raised before the call is made.
+
+    A `RuntimeError` too, because those are what LangGraph's retry policy does not try again.
+    """
 
 
 class LedgerUnavailable(BudgetExceeded):
     """The file that day and month budgets are counted in cannot be used, so nothing is spent."""
 
 
-class PrivacyViolation(GraphrouteError):
+class PrivacyViolation(GraphrouteError, RuntimeError):
     """A step that must stay on this machine has no local model left to run on."""
 
 

@@ -28,10 +28,7 @@ class Ahead:
 
 
 class Course:
-    """One run's course; shared by its threads and tasks.
-
-    replans: how often the rest was solved again
-    """
+    """One run's course; shared by its threads and tasks."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -40,13 +37,13 @@ class Course:
         self._lock = threading.Lock()
         self._done_nano: dict[str, float] = {}
         self._visits: dict[str, int] = {}
-        self._spent_at_plan = 0.0
-        self._due_at_plan = 0.0
+        self._paid_nano = 0.0
+        self._due_nano = 0.0
+        self._off_at_plan = 0.0
         self._failed: frozenset[str] = frozenset()
-        self._step: int | None = None
+        self._steps: dict[str, int] = {}
         self._rest: Rest | None = None
         self._why = ""
-        self.replans = 0
 
     def assignment(self, node: str) -> Assignment | None:
         """What the plan says of a node; None where it does not know it."""
@@ -71,32 +68,43 @@ class Course:
             done = self._done_nano.get(node, 0.0) + _per_call_nano(a)
             self._done_nano[node] = min(done, a.cost_usd * NANO)
 
-    def ahead(
-        self, node: str, *, step: int | None, spent_nano: int, failed: frozenset[str]
-    ) -> Ahead | None:
+    def ended(self, node: str, cost_nano: int) -> None:
+        """A call of `node` was answered and has cost that much."""
+        with self._lock:
+            self._paid_nano += cost_nano
+            self._due_nano += self.per_call_nano(node)
+
+    def failed(self, node: str) -> None:
+        """A call of `node` that went out was not answered and has cost nothing."""
+        if node in self._planned:
+            with self._lock:
+                self._visits[node] -= 1
+                self._done_nano[node] -= min(self.per_call_nano(node), self._done_nano[node])
+
+    def ahead(self, node: str, *, step: int | None, failed: frozenset[str]) -> Ahead | None:
         """Models for a call of `node` now; None where the plan does not know the node.
 
-        spent_nano: settled and reserved so far; failed: models that can serve no call now
+        step: superstep of the graph the node belongs to; failed: models that can serve no call now
         """
         a = self._planned.get(node)
         if a is None:
             return None
         with self._lock:
-            if step is None or step != self._step:
-                self._step = step
-                self._look(node, a, spent_nano, failed)
+            scope = node.rpartition("/")[0]
+            if step is None or step != self._steps.get(scope):
+                self._steps[scope] = step or 0
+                self._look(node, a, failed)
             rest, why = self._rest, self._why
         if rest is not None and (models := rest.models.get(node)):
             return Ahead(models=models, why=why)
         return Ahead(models=(a.model, *a.fallbacks))
 
-    def _look(self, node: str, a: Assignment, spent_nano: int, failed: frozenset[str]) -> None:
+    def _look(self, node: str, a: Assignment, failed: frozenset[str]) -> None:
         """Solve the rest again if the run has left the plan's course; holds the lock."""
         limit = self._plan.budget.per_run_usd
         if limit is None or not self._plan.can_replan:
             return
-        due = self._expected_nano - self.left_nano()
-        off = (spent_nano - self._spent_at_plan) - (due - self._due_at_plan)
+        off = self._paid_nano - self._due_nano - self._off_at_plan
         back = self._visits.get(node, 0) >= max(1.0, a.expected_visits * a.expected_calls) + 1
         if failed != self._failed:
             why = f"re-planned: {', '.join(sorted(failed)) or 'every model'} "
@@ -110,12 +118,14 @@ class Course:
             return
         first = node not in self._visits
         tasks = max(1.0, a.expected_visits) if first else 1.0
+        # Calls in flight count what they are expected to cost, not the worst case put aside.
+        in_flight = max(0.0, self._expected_nano - self.left_nano() - self._due_nano)
+        spent_usd = (self._paid_nano + in_flight) / NANO
         self._rest = self._plan.rest(
-            Happened(now={node: tasks}, spent_usd=spent_nano / NANO, failed=failed)
+            Happened(now={node: tasks}, spent_usd=spent_usd, failed=failed)
         )
         self._why, self._failed = why, failed
-        self._spent_at_plan, self._due_at_plan = spent_nano, due
-        self.replans += 1
+        self._off_at_plan = self._paid_nano - self._due_nano
 
 
 def _per_call_nano(a: Assignment) -> float:

@@ -27,10 +27,12 @@ from graphroute.errors import (
     BudgetExceeded,
     GraphrouteError,
     InvalidResume,
+    LedgerUnavailable,
     PrivacyViolation,
+    UnknownModel,
 )
 from graphroute.ir.catalog import Model, ModelSpec, Price
-from graphroute.ir.hints import RouteHints
+from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
@@ -42,11 +44,11 @@ from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
-from graphroute.runtime.till import Till
+from graphroute.runtime.till import UNPRICED, Later, Till
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
 
 logger = logging.getLogger(__name__)
-_FAIL_CLOSED = (BudgetExceeded, InvalidResume, PrivacyViolation)
+_FAIL_CLOSED = (BudgetExceeded, InvalidResume, PrivacyViolation, UnknownModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -128,7 +130,6 @@ class Dispatch:
         self._ahead: Ahead | None = None
         self._hints = RouteHints()
         self._own = _own_spec(self._policy, own)
-        self._characters = 0
         self._answers = prompts
         self._request: Request | None = None
         self._call: router.CallFacts | None = None
@@ -180,8 +181,7 @@ class Dispatch:
         wishes = tokens.size_of([*request.tools, *filter(None, (request.schema,))])
         hidden = tokens.calls_text(messages)
         images = tokens.images_in(messages)
-        self._characters = len(text) + len(wishes) + len(hidden)
-        image_tokens = images * tokens.IMAGE_TOKENS
+        binary = images * tokens.IMAGE_TOKENS + (files := tokens.files_in(messages))
         caps = [c for c in (request.max_tokens, self._hints.max_output_tokens) if c is not None]
         difficulty = None
         if policy.prompts is not None and text:
@@ -189,12 +189,13 @@ class Dispatch:
         self._call = router.CallFacts(
             node=self._node,
             own=self._own,
-            in_tokens=tokens.estimate(self._characters) + image_tokens,
+            in_tokens=tokens.estimate(text + wishes + hidden) + binary,
             in_bound=sum(tokens.upper_bound(part) for part in (text, wishes, hidden) if part)
-            + image_tokens
+            + binary
             + tokens.PER_MESSAGE * (len(messages) + self._answers),
             out_cap=min(caps, default=None),
-            needs=request.needs(images=images),
+            sent_cap=request.max_tokens,
+            needs=request.needs(images=images + bool(files)),
             difficulty=difficulty,
             answers=self._answers,
         )
@@ -214,7 +215,7 @@ class Dispatch:
             if self._call is None:
                 return self._own_choice(self._bare_facts())
             return self._ranked_choice(self._call)
-        except _FAIL_CLOSED:
+        except (*_FAIL_CLOSED, Later):
             raise
         except Exception as fault:
             if is_control_flow(fault):
@@ -230,7 +231,6 @@ class Dispatch:
             self._ahead = self.handle.course.ahead(
                 self._node,
                 step=self._step,
-                spent_nano=self.handle.ledger.spent_nano + self.handle.ledger.reserved_nano,
                 failed=policy.outages.down(),
             )
         ranking = self._rank(call, policy.outages.is_down)
@@ -253,7 +253,7 @@ class Dispatch:
         return Choice(
             spec=taken.spec,
             chat=self.own if name == self._own.name else None,
-            why="plan" if planned is None or name == planned else self._why_not(planned),
+            why=self._why(name, planned),
             reservation=taken.reservation,
             cap_tokens=taken.cap_tokens,
         )
@@ -287,6 +287,11 @@ class Dispatch:
         planned = self._assignment is not None and self._assignment.privacy_local
         return planned or self._hints.privacy == "local"
 
+    def _why(self, name: str, planned: str | None) -> str:
+        if planned is None:
+            return "no step of the plan"
+        return "plan" if name == planned else self._why_not(planned)
+
     def _why_not(self, planned: str) -> str:
         reasons = [a.reason for a in self._attempts if a.model == planned]
         if reasons:
@@ -299,7 +304,15 @@ class Dispatch:
         reasons = "; ".join(f"{a.model}: {a.reason}" for a in self._attempts) or "no model"
         must_stay = any(a.reason.startswith("private") for a in self._attempts)
         error: BaseException
-        if order and any(a.reason.startswith("budget") for a in self._attempts):
+        money = {a.reason for a in self._attempts if a.reason.startswith("budget")}
+        if money == {UNPRICED} and self._last_error is not None:
+            error = self._last_error
+            error.add_note(
+                f"graphroute: {self._own.name!r} could not take over, because there is a budget "
+                "and its price is unknown; name it in models= by Model(name, price_in_usd=…, "
+                "price_out_usd=…)"
+            )
+        elif order and money:
             error = self._till.exceeded(order, call, reasons)
         elif self._last_error is not None:
             error = self._last_error
@@ -313,7 +326,9 @@ class Dispatch:
             # Nothing in the pool fits the call: that is ours to solve, not the graph's to die of.
             raise LookupError(f"no model of the pool can serve node {self._node!r} ({reasons})")
         self._record_failure(error)
-        raise error
+        if error is self._last_error:
+            raise error
+        raise error from self._last_error
 
     def _bare_facts(self) -> router.CallFacts:
         """Facts for a call that could not be read: nothing known but who asked."""
@@ -326,18 +341,43 @@ class Dispatch:
         )
 
     def _own_choice(self, call: router.CallFacts) -> Choice:
-        """The graph's own model, for when choosing failed; budget and privacy still hold."""
-        spec = self._own
-        if self._must_stay and not spec.local:
-            error: GraphrouteError = PrivacyViolation(
-                f"node {self._node!r} is private and its own model {spec.name!r} is not local",
+        """The graph's own model, for when choosing failed; what must hold holds all the same.
+
+        Where the author pinned or listed models, one of those instead.
+        """
+        hints = self._hints
+        named = (hints.pin,) if hints.pin is not None else hints.models or (self._own.name,)
+        known = {spec.name: spec for spec in (*self._policy.catalog, self._own)}
+        specs = [known[name] for name in named if name in known]
+        allowed = [spec for spec in specs if spec.local or not self._must_stay]
+        if allowed:
+            return self._affordable(allowed, call)
+        error: GraphrouteError
+        if specs:
+            error = PrivacyViolation(
+                f"node {self._node!r} is private and {', '.join(s.name for s in specs)} "
+                "would leave the machine",
                 node=self._node,
-                model=spec.name,
+                model=specs[0].name,
                 next_step="add a local model to the pool",
             )
-            self._record_failure(error)
-            raise error
-        return self._affordable((spec,), call)
+        else:
+            error = UnknownModel(
+                f"node {self._node!r} may use {', '.join(named)} only, and the pool has none of it",
+                node=self._node,
+                known=tuple(known),
+                next_step="add one of them to the pool, or mend the hint",
+            )
+        self._record_failure(error)
+        raise error
+
+    def waited(self) -> None:
+        """The caller cannot wait, or not longer: what cannot be paid now goes elsewhere."""
+        self._till.may_wait = False
+
+    def hold(self, choice: Choice) -> None:
+        """The call is a stream that its reader may keep open: no other call waits for its end."""
+        self.handle.ledger.hold(choice.reservation)
 
     # -- calling
 
@@ -365,7 +405,7 @@ class Dispatch:
         """
         if choice.is_replay:
             return
-        usage = tokens.usage_of(answer, prompt_characters=self._characters)
+        usage = self._usage(answer)
         self._settle(choice, usage, error=None)
         self._policy.outages.clear(choice.spec.name)
         self._keep(answer, replies)
@@ -394,6 +434,7 @@ class Dispatch:
             mendable = False
         if is_fault and mendable and partial is None:
             self.handle.ledger.release(choice.reservation)
+            self.handle.course.failed(self._node)
             # What the graph's own model says is what the graph would have raised by itself.
             if self._last_error is None or choice.chat is self.own:
                 self._last_error = error
@@ -406,16 +447,35 @@ class Dispatch:
             usage = tokens.Usage(in_tokens=0, out_tokens=0, is_estimated=True)
         else:
             # Cancelled or broken off: the provider has read the prompt and may bill it.
-            usage = tokens.usage_of(partial, prompt_characters=self._characters)
+            usage = self._usage(partial)
         if isinstance(error, GeneratorExit):
             self._keep(partial)  # the node had read enough of the stream
         self._settle(choice, usage, error=f"{type(error).__name__}: {error}"[:500])
         return False
 
+    def _usage(self, answer: AIMessage | None) -> tokens.Usage:
+        """Tokens of an answer; under a limit, what is not reported counts as the most it can be."""
+        call, is_limited = self._call or self._bare_facts(), self._policy.budget.is_limited
+        return tokens.usage_of(
+            answer,
+            prompt_tokens=call.in_bound if is_limited else call.in_tokens,
+            at_most=is_limited,
+        )
+
     def _settle(self, choice: Choice, usage: tokens.Usage, *, error: str | None) -> None:
-        price = choice.spec.price
-        cost = _cost_nano(price, usage)
-        self.handle.ledger.settle(choice.reservation, cost)
+        cost, aside = _cost_nano(choice.spec.price, usage), choice.reservation.amount_nano
+        try:
+            self.handle.ledger.settle(choice.reservation, cost)
+        except LedgerUnavailable as fault:
+            # The answer is paid for and must not be lost; the next call that costs is refused.
+            self._fault = f"{type(fault).__name__}: {fault}"
+        self.handle.course.ended(self._node, cost)
+        if cost > aside and self._policy.budget.is_limited:
+            self._policy.note_excess(self._node, choice.spec.name, cost / aside if aside else 1.0)
+            self._fault = self._fault or (
+                f"{choice.spec.name} cost ${cost / NANO:.6f}, more than the ${aside / NANO:.6f} "
+                "its limits allow"
+            )
         own = self._own.price
         self._policy.record(
             self._record(

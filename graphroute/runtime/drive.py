@@ -7,8 +7,11 @@ never held while a stream is suspended: each step of a stream sets and resets it
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,8 +23,12 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from graphroute.runtime.dialect import Restore, Written
 from graphroute.runtime.dispatch import Choice, Dispatch
 from graphroute.runtime.pause import Replies
+from graphroute.runtime.till import Later
 
 routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
+
+WAIT_S = 60.0
+"""How long a call waits for money that calls beside it hold, before it takes what there is."""
 
 Call = Callable[[BaseChatModel, Written], Any]
 """Calls a model with the arguments written for it; gives its answer, its stream or an awaitable."""
@@ -50,10 +57,56 @@ async def _achat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
     return await asyncio.to_thread(dispatch.handle.policy.open, choice.spec.name)
 
 
+def _choice(dispatch: Dispatch) -> Choice:
+    """The next model to call, once the money for it is there."""
+    give_up = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return dispatch.choose()
+        except Later as later:
+            ended = threading.Event()
+            # Blocking a running event loop could keep the very calls from ending it waits for.
+            left = 0.0 if _in_loop() else give_up - time.monotonic()
+            if left > 0:
+                later.ledger.when_changed(later.seen, ended.set)
+            if left <= 0 or not ended.wait(left):
+                dispatch.waited()
+
+
+async def _achoice(dispatch: Dispatch) -> Choice:
+    """`_choice`, awaiting."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + WAIT_S
+    while True:
+        try:
+            return dispatch.choose()
+        except Later as later:
+            ended = asyncio.Event()
+            wake = functools.partial(_wake, loop, ended)
+            later.ledger.when_changed(later.seen, wake)
+            try:
+                await asyncio.wait_for(ended.wait(), max(0.0, give_up - loop.time()))
+            except TimeoutError:
+                dispatch.waited()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # its loop has ended meanwhile, and the waiting call with it
+        loop.call_soon_threadsafe(ended.set)
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def drive(dispatch: Dispatch, call: Call) -> Any:
     """Ask models until one answers; the answer is a message or an `LLMResult`."""
     while True:
-        choice = dispatch.choose()
+        choice = _choice(dispatch)
         try:
             chat = _chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
@@ -73,7 +126,7 @@ async def adrive(
 ) -> Any:
     """`drive`, awaiting the call."""
     while True:
-        choice = dispatch.choose()
+        choice = await _achoice(dispatch)
         try:
             chat = await _achat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
@@ -94,7 +147,8 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
     After the first chunk no other model can take over: what was said stays said.
     """
     while True:
-        choice = dispatch.choose()
+        choice = _choice(dispatch)
+        dispatch.hold(choice)
         said: list[AIMessageChunk] = []
         try:
             chat = _chat(dispatch, choice)
@@ -126,7 +180,8 @@ async def adrive_stream(
 ) -> AsyncIterator[AIMessageChunk]:
     """`drive_stream`, awaiting each step."""
     while True:
-        choice = dispatch.choose()
+        choice = await _achoice(dispatch)
+        dispatch.hold(choice)
         said: list[AIMessageChunk] = []
         try:
             chat = await _achat(dispatch, choice)
@@ -155,7 +210,8 @@ async def adrive_stream(
 
 def drive_events(dispatch: Dispatch, call: Call) -> Any:
     """A stream object of LangChain's event protocol v3; settled when it has its whole message."""
-    choice = dispatch.choose()
+    choice = _choice(dispatch)
+    dispatch.hold(choice)
     try:
         chat = _chat(dispatch, choice)
         stream = call(chat, dispatch.arguments(choice, chat))
@@ -169,7 +225,8 @@ async def adrive_events(
     dispatch: Dispatch, call: Callable[[BaseChatModel, Written], Awaitable[Any]]
 ) -> Any:
     """`drive_events`, awaiting the stream object."""
-    choice = dispatch.choose()
+    choice = await _achoice(dispatch)
+    dispatch.hold(choice)
     try:
         chat = await _achat(dispatch, choice)
         stream = await call(chat, dispatch.arguments(choice, chat))

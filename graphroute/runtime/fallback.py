@@ -95,7 +95,8 @@ class Outages:
 
     def note(self, model: str, error: BaseException) -> None:
         """Pass `model` over for a while."""
-        self._until[model] = self._clock() + (retry_after_s(error) or COOL_DOWN_S)
+        wait_s = retry_after_s(error)
+        self._until[model] = self._clock() + (COOL_DOWN_S if wait_s is None else wait_s)
 
     def clear(self, model: str) -> None:
         """`model` answered again."""

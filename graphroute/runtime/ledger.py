@@ -22,6 +22,7 @@ True
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphroute.errors import InvalidValue
@@ -50,8 +51,11 @@ class Ledger:
         self.limit_nano, self.periods, self.allowance_nano = limit_nano, periods, allowance_nano
         self._lock = threading.Lock()
         self._open: set[Reservation] = set()
+        self._held: set[Reservation] = set()
         self._reserved = 0
         self._settled = 0
+        self._changes = 0
+        self._waiting: list[Callable[[], None]] = []
 
     def reserve(self, amount_nano: int) -> Reservation | None:
         """Put `amount_nano` (≥ 0) aside; None where it does not fit under the limit any more.
@@ -85,14 +89,44 @@ class Ledger:
             if reservation not in self._open:
                 return
             self._open.remove(reservation)
+            self._held.discard(reservation)
             self._reserved -= reservation.amount_nano
             self._settled += cost_nano
+            self._changes += 1
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
         if self.periods is not None and reservation.period_id is not None:
             self.periods.settle(reservation.period_id, cost_nano)
 
     def release(self, reservation: Reservation) -> None:
         """Give a reservation back: the call was not made or cost nothing."""
         self.settle(reservation, 0)
+
+    def hold(self, reservation: Reservation) -> None:
+        """Mark a reservation that may stay open for long (a stream): nobody waits for its end."""
+        with self._lock:
+            if reservation in self._open:
+                self._held.add(reservation)
+
+    @property
+    def soon_nano(self) -> int:
+        """What calls in flight will give back, at most, when they are settled."""
+        with self._lock:
+            return self._reserved - sum(each.amount_nano for each in self._held)
+
+    @property
+    def changes(self) -> int:
+        """How many reservations have ended; for `when_changed`."""
+        return self._changes
+
+    def when_changed(self, seen: int, wake: Callable[[], None]) -> None:
+        """Call `wake` once, from any thread, when a reservation ends or has since `seen`."""
+        with self._lock:
+            if self._changes == seen:
+                self._waiting.append(wake)
+                return
+        wake()
 
     def raise_limit(self, limit_nano: int) -> None:
         """Allow the run that much altogether; a limit is never lowered, nor one made of none.

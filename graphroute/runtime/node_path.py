@@ -13,10 +13,15 @@ def segments(checkpoint_ns: str) -> tuple[str, ...]:
     ('research', 'search')
     >>> segments("odd:name:1f2e")
     ('odd:name',)
+    >>> segments("1:1f2e|2|7:77aa")
+    ('1', '7')
     """
-    names = (part.rpartition(":")[0] or part for part in checkpoint_ns.split("|") if part)
-    # A namespace of a repeated subgraph call in one task ends in its number, which names no node.
-    return tuple(name for name in names if not name.isdigit())
+    # A bare number counts a subgraph's calls within one task; a node may be called "1" too.
+    return tuple(
+        part.rpartition(":")[0] or part
+        for part in checkpoint_ns.split("|")
+        if part and not part.isdigit()
+    )
 
 
 def node_path(metadata: Mapping[str, Any], *, base_depth: int = 0) -> str:

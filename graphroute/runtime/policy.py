@@ -59,7 +59,7 @@ class Policy:
     ask: Ask | None = None
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
-    _dearest: dict[tuple[str, str], int] = field(default_factory=dict)
+    _excess: dict[tuple[str, str], float] = field(default_factory=dict)
     _hints_of: dict[str, RouteHints] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -76,17 +76,20 @@ class Policy:
         return hints
 
     def record(self, record: CallRecord) -> None:
-        """Keep a finished call; also remembers what the node's calls have cost at most."""
-        key = (record.node, record.model)
+        """Keep a finished call."""
         with self._lock:
             self._records.append(record)
-            self._dearest[key] = max(self._dearest.get(key, 0), record.cost_nano)
         if record.fault:
             logger.warning("routing fault at node %r: %s", record.node, record.fault)
 
-    def dearest_nano(self, node: str, model: str) -> int:
-        """The dearest call of `node` on `model` so far, in nano-dollars."""
-        return self._dearest.get((node, model), 0)
+    def note_excess(self, node: str, model: str, times: float) -> None:
+        """A call has cost `times` its bound: later ones of the node put that much more aside."""
+        with self._lock:
+            self._excess[node, model] = max(self._excess.get((node, model), 1.0), times)
+
+    def excess(self, node: str, model: str) -> float:
+        """How many times its bound a call of `node` on `model` has cost, at least 1."""
+        return self._excess.get((node, model), 1.0)
 
     @property
     def records(self) -> tuple[CallRecord, ...]:

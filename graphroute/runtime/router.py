@@ -38,6 +38,7 @@ class CallFacts:
     in_tokens: int
     in_bound: int
     out_cap: int | None
+    sent_cap: int | None = None
     needs: frozenset[Capability] = frozenset()
     difficulty: float | None = None
     answers: int = 1
@@ -66,17 +67,18 @@ def rank(
 
     planned: the plan's models for the node, best first; None where the plan does not know it
     must_stay: the call may not leave this machine
-    keeps_own: the graph's own model comes first (a pool of nothing but the graph's own models)
+    keeps_own: nothing but the graph's own model serves (the pool is nothing but those)
     shadow_price: quality (log-probability) per USD, used where no plan orders the models
     """
     order: list[ModelSpec] = []
     passed_over: list[Attempt] = []
     known = {spec.name: spec for spec in (*catalog, call.own)}
+    is_alone = keeps_own or hints.pin is not None
     for name in dict.fromkeys(_names(call, planned, hints, catalog, shadow_price, keeps_own)):
         spec = known.get(name)
         if spec is None:
             passed_over.append(Attempt(model=name, reason="not in the pool"))
-        elif reason := _obstacle(spec, call, must_stay, hints, is_down):
+        elif reason := _obstacle(spec, call, must_stay, hints, is_down, is_alone=is_alone):
             passed_over.append(Attempt(model=name, reason=reason))
         else:
             order.append(spec)
@@ -93,6 +95,8 @@ def _names(
 ) -> tuple[str, ...]:
     if hints.pin is not None:
         return (hints.pin,)
+    if keeps_own:
+        return (call.own.name,)
     if planned is None:
 
         def utility(spec: ModelSpec) -> float:
@@ -101,7 +105,7 @@ def _names(
             return math.log(success(hard, spec.ability)) - shadow_price * cost
 
         planned = tuple(s.name for s in sorted(catalog, key=lambda s: (-utility(s), s.name)))
-    return (call.own.name, *planned) if keeps_own else (*planned, call.own.name)
+    return (*planned, call.own.name)
 
 
 def _obstacle(
@@ -110,17 +114,22 @@ def _obstacle(
     must_stay: bool,
     hints: RouteHints,
     is_down: Callable[[str], bool],
+    *,
+    is_alone: bool,
 ) -> str:
     """Why `spec` may not serve the call; empty if it may."""
     if must_stay and not spec.local:
         return "private: this step may not leave the machine"
     if hints.models is not None and spec.name not in hints.models:
         return "not among the models this node allows"
+    if is_alone:
+        return ""  # nothing else may serve: what the model cannot do it says best itself
     # The graph's own model is trusted with the graph's own calls: it served them before.
     if spec.name != call.own.name and (lacks := sorted(call.needs - spec.capabilities)):
         return f"lacks {', '.join(lacks)}"
     room = spec.context_tokens
-    if room is not None and call.in_tokens + min(call.out_cap or MIN_OUT_TOKENS, room) > room:
+    # A limit on the answer is no wish for so long an answer, so a short one must fit.
+    if room is not None and call.in_tokens + min(call.out_cap or room, MIN_OUT_TOKENS, room) > room:
         return f"prompt of about {call.in_tokens} tokens is too long for {room}"
     if is_down(spec.name):
         return "did not answer lately"
@@ -142,27 +151,27 @@ def stake(
     out_expected: float,
     share_nano: int | None,
     available_nano: int | None,
-    seen_nano: int = 0,
+    excess: float = 1.0,
 ) -> Stake | None:
     """The most the call can cost on `spec`, cut to what the run can afford; None: too little left.
 
     share_nano: the call's fair part of what is left, so that parallel siblings get theirs
-    seen_nano: dearest earlier call of this node on this model; bounds are never below what was seen
+    excess: how many times its bound an earlier call of the node on this model has cost, ≥ 1
     """
-    if spec.price.in_usd == spec.price.out_usd == 0:
-        return Stake(amount_nano=0)
-    bounds = bounds_nano(spec, call, out_expected=out_expected, seen_nano=seen_nano)
+    bounds = bounds_nano(spec, call, out_expected=out_expected, excess=excess)
     least, worst = bounds.least, bounds.worst
-    if available_nano is None or share_nano is None or worst <= share_nano:
-        return (
-            Stake(amount_nano=worst) if available_nano is None or worst <= available_nano else None
-        )
+    if worst == 0 or available_nano is None or share_nano is None or worst <= share_nano:
+        if available_nano is not None and worst > available_nano:
+            return None
+        # A limit that nobody stated is only a guess, and binds only where money hangs on it.
+        is_stated = call.out_cap is not None or (available_nano is not None and worst > 0)
+        return Stake(amount_nano=worst, cap_tokens=bounds.must_tell if is_stated else None)
     amount = min(worst, max(share_nano, least), available_nano)
     if amount < least:
         return None
-    per_token = spec.price.out_usd * call.answers
+    per_token = spec.price.out_usd * call.answers * excess
     if amount >= worst or per_token == 0:
-        return Stake(amount_nano=worst)
+        return Stake(amount_nano=worst, cap_tokens=bounds.must_tell)
     cap = math.floor((amount - bounds.prompt) / (per_token * NANO / 1e6))
     return Stake(amount_nano=amount, cap_tokens=max(1, min(cap, bounds.limit_tokens)))
 
@@ -172,30 +181,38 @@ class Bounds:
     """What a call can cost, in nano-dollars: its prompt, with a short answer, and at most.
 
     limit_tokens: the longest answer that the call, the node and the model leave room for
+    must_tell: that limit where the model would not keep it unless it is sent along
     """
 
     prompt: int
     least: int
     worst: int
     limit_tokens: int
+    must_tell: int | None = None
 
 
 def bounds_nano(
-    spec: ModelSpec, call: CallFacts, *, out_expected: float, seen_nano: int = 0
+    spec: ModelSpec, call: CallFacts, *, out_expected: float, excess: float = 1.0
 ) -> Bounds:
-    """Bounds of a call's cost on `spec`, none below what such a call has cost already."""
-    in_nano = nano((call.in_bound + spec.overhead_tokens * call.answers) * spec.price.in_usd)
-    per_token = spec.price.out_usd * call.answers
-    limits = [n for n in (call.out_cap, spec.max_output_tokens) if n is not None]
-    if not limits and spec.context_tokens is not None:
-        limits = [max(MIN_OUT_TOKENS, spec.context_tokens - call.in_tokens)]
-    limit = min(limits, default=UNKNOWN_OUT_LIMIT)
+    """Bounds of a call's cost on `spec`, raised by `excess`."""
+    in_tokens = (call.in_bound + spec.overhead_tokens * call.answers) * excess
+    per_token = spec.price.out_usd * call.answers * excess
+    kept = [n for n in (call.sent_cap, spec.max_output_tokens) if n is not None]
+    if spec.max_output_tokens is None and spec.context_tokens is not None:
+        kept.append(max(MIN_OUT_TOKENS, spec.context_tokens - call.in_tokens))
+    keeps = min(kept, default=None)
+    wanted = [n for n in (call.out_cap, keeps) if n is not None]
+    limit = min(wanted, default=UNKNOWN_OUT_LIMIT)
     short = min(limit, max(MIN_OUT_TOKENS, math.ceil(2 * out_expected)))
+    prompt = nano(in_tokens * spec.price.in_usd)
+    # Another model may refuse a limit above its own; the graph's own model was given it before.
+    is_too_long = (call.sent_cap or 0) > limit and spec.name != call.own.name
     return Bounds(
-        prompt=in_nano,
-        least=max(in_nano + nano(short * per_token), seen_nano),
-        worst=max(in_nano + nano(limit * per_token), seen_nano),
+        prompt=prompt,
+        least=prompt + nano(short * per_token),
+        worst=prompt + nano(limit * per_token),
         limit_tokens=limit,
+        must_tell=limit if keeps is None or limit < keeps or is_too_long else None,
     )
 
 
@@ -211,9 +228,13 @@ def nano(usd_per_million: float) -> int:
 def share(*, available_nano: int, expected_nano: float, expected_left_nano: float) -> int:
     """A call's fair part of what is left: in proportion to what the plan expects it to cost.
 
+    A call the plan did not expect any more gets half: more of its kind may come beside it.
+
     >>> share(available_nano=1000, expected_nano=10, expected_left_nano=40)
     250
+    >>> share(available_nano=1000, expected_nano=10, expected_left_nano=0)
+    500
     """
     if expected_left_nano <= 0:
-        return available_nano
+        return available_nano // 2
     return math.floor(available_nano * min(1.0, expected_nano / expected_left_nano))

@@ -24,6 +24,9 @@ from graphroute.runtime.policy import Policy
 from graphroute.runtime.spans import Purse
 from graphroute.runtime.turn import Turn
 
+UNPRICED = "budget: its price is unknown"
+"""Why a model is passed over under a limit when nobody knows what it costs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
@@ -34,11 +37,20 @@ class Taken:
     cap_tokens: int | None
 
 
+class Later(Exception):
+    """A call's money is put aside for calls in flight; ask again when one of them ends."""
+
+    def __init__(self, *, ledger: Ledger, seen: int) -> None:
+        super().__init__("calls in flight hold the money")
+        self.ledger, self.seen = ledger, seen
+
+
 class Till:
     """Reserves for one call; not shared between threads.
 
     turn: the call's part in pausing, None in a run that cannot be paused
     attempts: where it is noted why a model was passed over
+    may_wait: False once the caller cannot wait, or has waited long enough
     """
 
     def __init__(
@@ -54,6 +66,7 @@ class Till:
     ) -> None:
         self._ledger, self._course, self._policy = ledger, course, policy
         self._node, self._turn, self._attempts = node, turn, attempts
+        self.may_wait = True
         self._out_expected = float(router.DEFAULT_OUT_TOKENS)
         if assignment is not None:
             self._out_expected = assignment.out_tokens
@@ -103,11 +116,12 @@ class Till:
         self, spec: ModelSpec, call: router.CallFacts, *, allowance_nano: int | None = None
     ) -> Taken | None:
         """Reserve the call's worst case on `spec`; None, with the reason kept, if too dear."""
+        changes = self._ledger.changes
         available = self._ledger.available_nano
         if allowance_nano is not None:
             available = allowance_nano if available is None else min(allowance_nano, available)
         if available is not None and not spec.price.is_known:
-            self._note(spec, "budget: its price is unknown")
+            self._note(spec, UNPRICED)
             return None
         fair = None
         if available is not None:
@@ -123,10 +137,12 @@ class Till:
             out_expected=self._out_expected,
             share_nano=fair,
             available_nano=available,
-            seen_nano=self._policy.dearest_nano(self._node, spec.name),
+            excess=self._policy.excess(self._node, spec.name),
         )
         reservation = None if stake is None else self._ledger.reserve(stake.amount_nano)
         if stake is None or reservation is None:
+            if allowance_nano is None:
+                self._wait_if_worth(spec, call, available, changes)
             left = f"${(available or 0) / NANO:.6f} left"
             if allowance_nano is None:
                 self._note(spec, f"budget: {left} is too little")
@@ -135,6 +151,14 @@ class Till:
             return None
         self._course.called(self._node)
         return Taken(spec=spec, reservation=reservation, cap_tokens=stake.cap_tokens)
+
+    def _wait_if_worth(
+        self, spec: ModelSpec, call: router.CallFacts, available: int | None, changes: int
+    ) -> None:
+        """Have the call wait where calls in flight will give back enough for it."""
+        soon = self._ledger.soon_nano
+        if self.may_wait and soon and (available or 0) + soon >= self._bounds(spec, call).least:
+            raise Later(ledger=self._ledger, seen=changes)
 
     def _note(self, spec: ModelSpec, reason: str) -> None:
         attempt = Attempt(model=spec.name, reason=reason)
@@ -149,7 +173,7 @@ class Till:
             spec,
             call,
             out_expected=self._out_expected,
-            seen_nano=self._policy.dearest_nano(self._node, spec.name),
+            excess=self._policy.excess(self._node, spec.name),
         )
 
     def _purse(self, amount_nano: int) -> Purse:

@@ -9,7 +9,6 @@ of letters are merged by every vocabulary in use), everything else counts one to
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,13 @@ PER_MESSAGE = 8
 
 IMAGE_TOKENS = 1_600
 """Upper figure for one image part: OpenAI's high-detail tiles and Anthropic's 1568-pixel limit."""
+
+FILE_TOKENS = 100_000
+"""Counted for a file that is only pointed to: a PDF at Anthropic's limit of 100 pages has that."""
+
+_FILES = ("file", "document", "audio", "video", "media")
+_POINTER = 2_000
+"""Characters below which a file part holds a link or an id rather than the file."""
 
 _WORD = re.compile(r"[A-Za-z][a-z]{1,15}(?![A-Za-z])")
 
@@ -58,13 +64,35 @@ def images_in(messages: Iterable[BaseMessage]) -> int:
     )
 
 
-def estimate(characters: int) -> int:
-    """Expected tokens of that many characters, at least 1.
+def files_in(messages: Iterable[BaseMessage]) -> int:
+    """Tokens that files, sound and other parts may take, neither text nor images.
 
-    >>> estimate(400)
-    100
+    A part that holds its data counts a token per character of it, which no provider passes; one
+    that only points to its data counts `FILE_TOKENS`.
     """
-    return max(1, round(characters / 4))
+    total = 0
+    for message in messages:
+        if isinstance(message.content, str):
+            continue
+        for part in message.content:
+            if isinstance(part, str) or part.get("text") or "image" in str(part.get("type", "")):
+                continue
+            size = len(size_of(part))
+            is_file = any(word in str(part.get("type", "")) for word in _FILES)
+            total += FILE_TOKENS if is_file and size < _POINTER else size
+    return total
+
+
+def estimate(text: str) -> int:
+    """Expected tokens of a text, at least 1: four ASCII characters a token, others one each.
+
+    >>> estimate("word " * 80), estimate("\u6771\u4eac\u90fd\u5e81")
+    (100, 4)
+    """
+    if text.isascii():
+        return max(1, round(len(text) / 4))
+    others = (len(text.encode("utf-8", "surrogatepass")) - len(text)) / 2
+    return max(1, round((len(text) - others) / 4 + others))
 
 
 def upper_bound(text: str) -> int:
@@ -95,8 +123,12 @@ def calls_text(messages: Iterable[BaseMessage]) -> str:
     )
 
 
-def usage_of(message: BaseMessage | None, *, prompt_characters: int) -> Usage:
-    """Reported usage of an answer, or an estimate from characters, marked as such."""
+def usage_of(message: BaseMessage | None, *, prompt_tokens: int, at_most: bool) -> Usage:
+    """Reported usage of an answer, or one marked as estimated.
+
+    prompt_tokens: what to count for the prompt where nothing is reported
+    at_most: count the most the answer can have had instead of what is usual
+    """
     reported: Mapping[str, Any] | None = getattr(message, "usage_metadata", None)
     if reported:
         return Usage(
@@ -105,8 +137,5 @@ def usage_of(message: BaseMessage | None, *, prompt_characters: int) -> Usage:
             is_estimated=False,
         )
     text = "" if message is None else _text(message) + calls_text([message])
-    return Usage(
-        in_tokens=estimate(prompt_characters),
-        out_tokens=math.ceil(len(text) / 4),
-        is_estimated=True,
-    )
+    count = upper_bound if at_most else estimate
+    return Usage(in_tokens=prompt_tokens, out_tokens=count(text) if text else 0, is_estimated=True)

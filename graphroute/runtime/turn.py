@@ -117,8 +117,7 @@ def task_parts(metadata: Mapping[str, Any], *, base_depth: int) -> list[str]:
     """`node:task_id` along a checkpoint namespace, from the optimized graph's own level on."""
     parts = str(metadata.get("langgraph_checkpoint_ns") or "").split("|")
     # A part that is a number counts a subgraph's calls within one task and names no node.
-    names = [part for part in parts if part and not (part.rpartition(":")[0] or part).isdigit()]
-    return names[base_depth:]
+    return [part for part in parts if part and not part.isdigit()][base_depth:]
 
 
 def is_control_flow(error: BaseException) -> bool:

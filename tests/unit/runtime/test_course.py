@@ -66,12 +66,11 @@ def test_a_run_that_goes_as_planned_solves_nothing_again() -> None:
     fast = optimize(chain(strong, 3), models=pool(strong, weak), budget=10)
     course = Course(fast.plan)
     for step, node in enumerate(("n0", "n1", "n2"), start=1):
-        found = course.ahead(node, step=step, spent_nano=0, failed=frozenset())
+        found = course.ahead(node, step=step, failed=frozenset())
         assert found is not None
         assert found.why == ""
         course.called(node)
-    assert course.replans == 0
-    assert course.ahead("elsewhere", step=9, spent_nano=0, failed=frozenset()) is None
+    assert course.ahead("elsewhere", step=9, failed=frozenset()) is None
 
 
 def test_a_lost_model_is_planned_around_once_per_step() -> None:
@@ -80,12 +79,11 @@ def test_a_lost_model_is_planned_around_once_per_step() -> None:
     course = Course(fast.plan)
     lost = frozenset({"strong"})
     for _ in range(3):
-        found = course.ahead("n0", step=1, spent_nano=0, failed=lost)
+        found = course.ahead("n0", step=1, failed=lost)
         assert found is not None
         assert found.models[0] == "weak"
         assert found.why == "re-planned: strong cannot serve"
-    assert course.replans == 1
-    back = course.ahead("n1", step=2, spent_nano=0, failed=frozenset())
+    back = course.ahead("n1", step=2, failed=frozenset())
     assert back is not None
     assert back.models[0] == "strong"
 

@@ -6,7 +6,15 @@ import pytest
 
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.hints import RouteHints
-from graphroute.runtime.router import CallFacts, Ranking, nano, rank, share, stake
+from graphroute.runtime.router import (
+    UNKNOWN_OUT_LIMIT,
+    CallFacts,
+    Ranking,
+    nano,
+    rank,
+    share,
+    stake,
+)
 from tests.unit.runtime.situations import spec_for
 
 OWN = spec_for("own", price=10.0)
@@ -49,7 +57,7 @@ def names(ranking: Ranking) -> list[str]:
 
 def test_plan_then_fallbacks_then_the_graphs_own_model() -> None:
     assert names(ranked()) == ["cheap", "local", "own"]
-    assert names(ranked(keeps_own=True)) == ["own", "cheap", "local"]
+    assert names(ranked(keeps_own=True)) == ["own"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +95,8 @@ def test_without_an_assignment_the_price_decides() -> None:
 
 
 def test_a_stake_without_a_limit_is_the_worst_case_and_caps_nothing() -> None:
-    found = stake(CHEAP, facts(out_cap=50), out_expected=10, share_nano=None, available_nano=None)
+    call = facts(out_cap=50, sent_cap=50)
+    found = stake(CHEAP, call, out_expected=10, share_nano=None, available_nano=None)
     assert found is not None
     assert (found.amount_nano, found.cap_tokens) == (nano(250 * 1.0), None)
 
@@ -110,19 +119,46 @@ def test_a_stake_below_twice_the_expected_answer_is_refused() -> None:
     assert held.cap_tokens == 1000
 
 
-def test_a_stake_is_never_below_what_the_node_has_cost_before() -> None:
-    call = facts(out_cap=10)
-    assert (
-        stake(
-            CHEAP,
-            call,
-            out_expected=5,
-            share_nano=nano(300),
-            available_nano=nano(300),
-            seen_nano=nano(301),
-        )
-        is None
+def test_bounds_grow_by_what_earlier_calls_of_the_node_have_cost_over_theirs() -> None:
+    call = facts(out_cap=10, sent_cap=10)
+    plain = stake(CHEAP, call, out_expected=5, share_nano=None, available_nano=None)
+    grown = stake(CHEAP, call, out_expected=5, share_nano=None, available_nano=None, excess=3.0)
+    assert plain is not None
+    assert grown is not None
+    assert grown.amount_nano == 3 * plain.amount_nano
+
+
+def test_a_limit_that_the_call_does_not_carry_is_sent_along() -> None:
+    hinted = stake(CHEAP, facts(out_cap=50), out_expected=5, share_nano=None, available_nano=None)
+    carried = stake(
+        CHEAP, facts(out_cap=50, sent_cap=50), out_expected=5, share_nano=None, available_nano=None
     )
+    assert (hinted and hinted.cap_tokens, carried and carried.cap_tokens) == (50, None)
+    unlimited = stake(
+        CHEAP, facts(), out_expected=5, share_nano=nano(1e6), available_nano=nano(1e6)
+    )
+    assert unlimited is not None
+    assert unlimited.cap_tokens == UNKNOWN_OUT_LIMIT
+
+
+def test_a_cap_larger_than_the_models_room_is_cut_to_it() -> None:
+    small = spec_for("small", max_output_tokens=400)
+    found = stake(
+        small,
+        facts(out_cap=64_000, sent_cap=64_000),
+        out_expected=5,
+        share_nano=nano(1e6),
+        available_nano=nano(1e6),
+    )
+    assert found is not None
+    assert found.cap_tokens == 400
+
+
+def test_a_cap_is_no_need_for_so_long_an_answer() -> None:
+    tiny = spec_for("tiny", context_tokens=8192)
+    catalog = Catalog(models=(tiny,))
+    call = facts(out_cap=64_000, sent_cap=64_000)
+    assert names(ranked(call, planned=("tiny",), catalog=catalog)) == ["tiny", "own"]
 
 
 def test_a_free_model_stakes_nothing_whatever_is_left() -> None:
@@ -133,5 +169,5 @@ def test_a_free_model_stakes_nothing_whatever_is_left() -> None:
 
 def test_shares_divide_what_is_left_by_what_is_expected() -> None:
     assert share(available_nano=90, expected_nano=1, expected_left_nano=3) == 30
-    assert share(available_nano=90, expected_nano=0, expected_left_nano=0) == 90
+    assert share(available_nano=90, expected_nano=0, expected_left_nano=0) == 45
     assert share(available_nano=90, expected_nano=9, expected_left_nano=3) == 90

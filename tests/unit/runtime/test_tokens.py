@@ -26,7 +26,7 @@ def test_usage_is_the_models_own_or_marked_as_estimated() -> None:
     told = AIMessage(
         "hi", usage_metadata={"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
     )
-    usage = usage_of(told, prompt_characters=400)
+    usage = usage_of(told, prompt_tokens=100, at_most=False)
     assert (usage.in_tokens, usage.out_tokens, usage.is_estimated) == (5, 7, False)
-    guessed = usage_of(AIMessage("word word"), prompt_characters=400)
+    guessed = usage_of(AIMessage("word word wo"), prompt_tokens=100, at_most=False)
     assert (guessed.in_tokens, guessed.out_tokens, guessed.is_estimated) == (100, 3, True)
