@@ -22,9 +22,10 @@ from graphroute import registry
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.langgraph import Walked, walk
 from graphroute.ir.catalog import Model
-from graphroute.ir.graph import Graph
+from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
 from graphroute.ir.plan import Plan
+from graphroute.ir.rest import Happened
 from graphroute.planner import make_plan
 from graphroute.pool import Pool, build_pool
 from graphroute.protocols import PromptScorer, StepScorer
@@ -65,7 +66,9 @@ class Compilation:
 
     def plan(self, walked: Walked, pool: Pool) -> Plan:
         """Plan over the pool; a pool of the graph's own models leaves every node its own."""
-        graph = _with_own_models_only(walked.graph) if self.models is None else walked.graph
+        graph = walked.graph
+        if self.models is None:
+            graph = _with_own_models_only(graph, pool.catalog.names)
         step_scorer = registry.build("scorers", "structural")
         if not isinstance(step_scorer, StepScorer):  # pragma: no cover - contract-tested
             raise TypeError("scorer 'structural' scores no steps")
@@ -244,6 +247,8 @@ def optimize(
     walked = job.walked()
     pool = job.pool(walked)
     made = _feasible(job.plan(walked, pool))
+    if made.budget.per_run_usd is not None:
+        made.rest(Happened())  # builds its tables now, not inside the first run that needs them
     for warning in made.graph.warnings:
         logger.warning("%s", warning)
     policy = Policy(
@@ -286,18 +291,25 @@ def _feasible(made: Plan) -> Plan:
     )
 
 
-def _with_own_models_only(graph: Graph) -> Graph:
-    """Every node allowed nothing but the models it already holds; unknown code is left as it is."""
-    nodes = tuple(
-        node
-        if not node.models or node.hints.models or node.hints.pin
-        else replace(
-            node,
-            hints=replace(node.hints, models=tuple(dict.fromkeys(m.name for m in node.models))),
-        )
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=nodes)
+def _with_own_models_only(graph: Graph, known: Sequence[str]) -> Graph:
+    """Every node allowed nothing but the models it already holds.
+
+    A node whose models are made inside it, so that no object is known, has nothing to plan.
+    """
+    nodes: list[Node] = []
+    hidden: list[str] = []
+    for node in graph.nodes:
+        held = tuple(dict.fromkeys(use.name for use in node.models))
+        usable = tuple(name for name in held if name in known)
+        if not held or node.hints.models or node.hints.pin:
+            nodes.append(node)
+        elif usable:
+            nodes.append(replace(node, hints=replace(node.hints, models=usable)))
+        else:
+            nodes.append(replace(node, kind="code", models=()))
+            hidden.append(f"node {node.name!r} makes its model ({', '.join(held)}) when it runs")
+    remarks = tuple(f"{words}: it keeps it, and the plan does not count it" for words in hidden)
+    return replace(graph, nodes=tuple(nodes), warnings=(*graph.warnings, *remarks))
 
 
 _FOR_LATER: Final = ("cache", "batch", "verify", "deferrable")

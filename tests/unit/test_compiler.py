@@ -11,7 +11,6 @@ from langgraph.graph import END, START, StateGraph
 
 import graphroute
 from graphroute import (
-    Budget,
     InfeasibleBudget,
     InvalidValue,
     Model,
@@ -191,3 +190,40 @@ def test_replan_takes_the_pool_as_it_is_now() -> None:
 def test_facts_nothing_acts_on_yet_are_told() -> None:
     made = plan(chain(), models=POOL, nodes={"draft": RouteHints(cache=True)})
     assert any("'draft'" in w and "cache=" in w for w in made.graph.warnings)
+
+
+def inside(state: State) -> State:
+    own = ScriptedChat(name="inner", replies=["inner"])
+    return {"log": [own.invoke(state["text"]).text]}
+
+
+def test_a_model_made_inside_a_node_keeps_the_node_and_the_plan_says_so() -> None:
+    builder = StateGraph(State)
+    builder.add_node("inside", inside)
+    builder.add_node("classify", classify)
+    builder.add_edge(START, "inside")
+    builder.add_edge("inside", "classify")
+    fast = optimize(builder.compile())
+    assert fast.invoke({"text": "x"})["log"] == ["inner", "classify: strong"]
+    assert [a.node for a in fast.plan.assignments] == ["classify"]
+
+
+def test_without_models_an_outage_of_one_own_model_is_not_mended_by_another() -> None:
+    first = ScriptedChat(name="first", replies=[ConnectionError("down"), "first"])
+    second = ScriptedChat(name="second", replies=["second"])
+    builder = StateGraph(State)
+    builder.add_node("a", lambda state: {"log": [first.with_retry().invoke("x").text]})
+    builder.add_node("b", lambda state: {"log": [second.invoke("x").text]})
+    builder.add_edge(START, "a")
+    builder.add_edge("a", "b")
+    assert optimize(builder.compile()).invoke({"text": "x"})["log"] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "hint", [RouteHints(pin="scripted:weak"), RouteHints(models=["scripted:weak"])]
+)  # type: ignore[arg-type]
+def test_a_pin_holds_even_where_nothing_fits(hint: RouteHints) -> None:
+    weak = Model("scripted:weak", WEAK, price_in_usd=0.1, price_out_usd=0.4, context_tokens=9000)
+    fast = optimize(chain(), models=[weak, POOL[0]], nodes={"classify": hint})
+    long = fast.invoke({"text": "word " * 20_000})
+    assert long["log"][0] == "classify: weak"
