@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -59,6 +59,8 @@ class RunHandle:
     above: path of the node in which the lineage of checkpoints starts, `""` at the outermost
     task: task of the run under which that lineage was started, `""` at the outermost
     state: what a run that may be paused keeps from one attempt to the next
+    guards: optimized graphs inside this one, by the path of the node they run in; this one's plan
+        wins over theirs, but what they keep private stays so
     """
 
     policy: Policy
@@ -67,6 +69,7 @@ class RunHandle:
     above: str = ""
     task: str = ""
     state: RunState | None = None
+    guards: tuple[tuple[str, Policy], ...] = ()
     # Not a uuid4: tests that seed or count those must find them as they left them.
     run_id: str = field(default_factory=lambda: secrets.token_hex(16))
     course: Course = field(init=False)
@@ -85,6 +88,21 @@ class RunHandle:
     def path(self, node: str) -> str:
         """The node path of the whole run, from one within the current lineage."""
         return "/".join(part for part in (self.above, node) if part)
+
+    def guarded(self, inner: Policy, node: str) -> RunHandle:
+        """This handle for a run of an optimized graph that starts inside `node`."""
+        nested = replace(self, guards=(*self.guards, (node, inner)))
+        # The same run: what is known of its course holds on.
+        object.__setattr__(nested, "course", self.course)
+        return nested
+
+    def is_private_inside(self, node: str) -> bool:
+        """Whether an optimized graph within this one keeps `node` on this machine."""
+        return any(
+            policy.is_private(node.removeprefix(f"{inside}/"))
+            for inside, policy in self.guards
+            if node.startswith(f"{inside}/")
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +303,11 @@ class Dispatch:
     def _must_stay(self) -> bool:
         """Whether the call may not leave this machine, by the author's word or the plan's."""
         planned = self._assignment is not None and self._assignment.privacy_local
-        return planned or self._hints.privacy == "local"
+        return (
+            planned
+            or self._hints.privacy == "local"
+            or bool(self.handle.guards and self.handle.is_private_inside(self._node))
+        )
 
     def _why(self, name: str, planned: str | None) -> str:
         if planned is None:

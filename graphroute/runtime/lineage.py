@@ -66,6 +66,15 @@ def is_apart(*configurables: Any) -> bool:
     return any(c.get(key) for c in configurables for key in COORDINATES)
 
 
+def node_of(handle: RunHandle, config: Any, around: Any) -> str:
+    """Path of the node in which a graph is run with `config` inside the config `around`."""
+    given = (config or {}).get("configurable") or {}
+    if not is_apart(given):
+        given = (around or {}).get("configurable") or {}
+    names = segments(str(given.get("checkpoint_ns") or ""))[handle.base_depth :]
+    return handle.path("/".join(names))
+
+
 def under_node(handle: RunHandle, inherited: Any, configurable: Any) -> RunHandle:
     """`handle` for a lineage that starts inside the node that `inherited` names."""
     metadata = inherited.get("metadata") or {}

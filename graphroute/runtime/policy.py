@@ -75,6 +75,13 @@ class Policy:
         self._hints_of[node] = hints
         return hints
 
+    def is_private(self, node: str) -> bool:
+        """Whether the node's author or the plan keeps it on this machine."""
+        planned = self.plan.assignment(node)
+        return self.hints_for(node).privacy == "local" or (
+            planned is not None and planned.privacy_local
+        )
+
     def record(self, record: CallRecord) -> None:
         """Keep a finished call."""
         with self._lock:

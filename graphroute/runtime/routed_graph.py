@@ -164,11 +164,15 @@ def _routed_config(self: Any, config: Any, input: Any) -> Any:
         # LangGraph tells the user here that a thread_id is missing; a key of ours would hide that.
         return config
     is_apart = lineage.is_apart(given, own)
-    if lineage.KEY in given:
-        return config
     if (outer := lineage.find_handle(config)) is not None:
-        joined = {**own, **given}
-        handle = lineage.under_node(outer, around, joined) if is_apart else outer
+        handle = outer
+        if is_apart and lineage.KEY not in given:
+            handle = lineage.under_node(outer, around, {**own, **given})
+        inner = self.__dict__[_ATTRIBUTE].policy
+        if inner is not outer.policy:
+            handle = handle.guarded(inner, lineage.node_of(handle, config, around))
+        if handle is given.get(lineage.KEY):
+            return config
     else:
         ambient = {} if is_apart else inherited
         handle = _begin(self, input, {**ambient, **own, **given})

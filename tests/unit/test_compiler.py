@@ -220,8 +220,8 @@ def test_without_models_an_outage_of_one_own_model_is_not_mended_by_another() ->
 
 
 @pytest.mark.parametrize(
-    "hint", [RouteHints(pin="scripted:weak"), RouteHints(models=["scripted:weak"])]
-)  # type: ignore[arg-type]
+    "hint", [RouteHints(pin="scripted:weak"), RouteHints(models=("scripted:weak",))]
+)
 def test_a_pin_holds_even_where_nothing_fits(hint: RouteHints) -> None:
     weak = Model("scripted:weak", WEAK, price_in_usd=0.1, price_out_usd=0.4, context_tokens=9000)
     fast = optimize(chain(), models=[weak, POOL[0]], nodes={"classify": hint})

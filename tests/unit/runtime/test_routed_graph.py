@@ -4,6 +4,7 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -292,3 +293,84 @@ def test_checkpoints_copies_and_missing_thread_ids_stay_langgraphs() -> None:
     assert again.plan is policy.plan
     assert again.invoke({"question": "q"}, config)["answers"] == ["cheap", "cheap"]
     assert config == {"configurable": {"thread_id": "1"}}
+
+
+@pytest.mark.parametrize("way", ["node", "called", "own thread"])
+def test_what_an_inner_optimized_graph_keeps_private_stays_so_in_an_outer_one(way: str) -> None:
+    own, cloud = chat("own"), chat("cloud")
+    chats = {"scripted:own": own, "scripted:cloud": cloud}
+    private = policy_for(chats=chats, hints={"draft": RouteHints(privacy="local")})
+    inner = routed(one_node(own).copy({"checkpointer": InMemorySaver()}), private)
+
+    def called(state: State) -> State:
+        config: Any = {"configurable": {"thread_id": "7"}} if way == "own thread" else None
+        return {"answers": inner.invoke({"question": state["question"]}, config)["answers"]}
+
+    builder = StateGraph(State)
+    builder.add_node("1", inner if way == "node" else called)
+    builder.add_edge(START, "1")
+    outer = routed(
+        builder.compile(checkpointer=InMemorySaver()),
+        policy_for(assignment_for("1/draft", "scripted:cloud"), chats=chats),
+    )
+    with pytest.raises(PrivacyViolation):
+        outer.invoke({"question": "q"}, {"configurable": {"thread_id": "1"}})
+    assert own.calls == cloud.calls == ()
+
+
+def fan_out_async(model: Any, width: int) -> Any:
+    def split(state: State) -> list[Send]:
+        return [Send("work", {"question": f"item {n}"}) for n in range(width)]
+
+    async def work(state: State) -> State:
+        return {"answers": [(await model.ainvoke(state["question"])).text]}
+
+    builder = StateGraph(State)
+    builder.add_node("split", lambda state: {})
+    builder.add_node("work", work)
+    builder.add_edge(START, "split")
+    builder.add_conditional_edges("split", split, ["work"])
+    return builder.compile()
+
+
+async def test_a_fan_out_waits_for_its_own_reservations_instead_of_dying_of_them() -> None:
+    own = chat("own", in_tokens=10, out_tokens=10)
+    budget = Budget(per_run_usd=0.0125)
+    policy = policy_for(
+        assignment_for("work", "scripted:own", expected_visits=3.0),
+        chats={"scripted:own": own},
+        specs=(spec_for("scripted:own", price=10.0, max_output_tokens=1000),),
+        budget=budget,
+    )
+    assert len((await routed(fan_out_async(own, 20), policy).ainvoke({}))["answers"]) == 20
+    assert len(routed(fan_out(own, 20), policy).invoke({})["answers"]) == 20
+    assert sum(r.cost_nano for r in policy.records) == 40 * 200_000
+
+
+def test_the_nodes_own_limit_is_sent_along_and_keeps_the_budget() -> None:
+    own = chat("own", replies=["word " * 5000])
+    policy = policy_for(
+        assignment_for("draft", "scripted:own"),
+        chats={"scripted:own": own},
+        hints={"draft": RouteHints(max_output_tokens=100)},
+        budget=Budget(per_run_usd=0.01),
+    )
+    routed(one_node(own), policy).invoke({"question": "q"})
+    assert own.calls[0].kwargs["max_tokens"] == 100
+    assert policy.records[0].out_tokens == 100
+
+
+def test_a_file_counts_and_an_unreported_answer_counts_at_most() -> None:
+    own = chat("own")
+    policy = policy_for(
+        assignment_for("draft", "scripted:own"),
+        chats={"scripted:own": own},
+        budget=Budget(per_run_usd=0.05),
+    )
+    paper = {"type": "file", "file_id": "f-1", "mime_type": "application/pdf"}
+    builder = StateGraph(State)
+    builder.add_node("draft", lambda _: {"answers": [own.invoke([HumanMessage([paper])]).text]})
+    builder.add_edge(START, "draft")
+    with pytest.raises(BudgetExceeded):
+        routed(builder.compile(), policy).invoke({"question": "q"})
+    assert own.calls == ()
