@@ -6,7 +6,7 @@ that were left out of the fit (J. Platt, Probabilistic Outputs for Support Vecto
 and from the probabilities
 
 - `difficulty`: the d at which models of these abilities would have this mean success (`ir.quality`)
-- `need`: (P(strong right) − P(weak right) + 1) / 2, what a two-model router ranks prompts by
+- `need`: how much a prompt needs the strong one of two models, what their router ranks by
 - models that were not in the training: by their ability against the difficulty, so a router
   trained on one pair serves another pair without being trained again
 """
@@ -14,6 +14,7 @@ and from the probabilities
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from graphroute.scorers._folds import fold_of
 Progress = Callable[[str, float], None]
 _FOLDS = 4
 _MANY = 4000
+_OPTION = re.compile(r"^A[.)] ", re.MULTILINE)
 _LOWEST, _HIGHEST = 0.01, 0.995
 
 
@@ -55,6 +57,7 @@ class TrainedScorer:
     def __init__(self) -> None:
         self._calibration: Calibration | None = None
         self._card: dict[str, Any] = {}
+        self._pair = ("", "")
 
     # -- what a family gives
 
@@ -105,23 +108,30 @@ class TrainedScorer:
     def need(
         self, prompts: Sequence[str], strong: str | None = None, weak: str | None = None
     ) -> Floats:
-        """How much each prompt needs the strong model, in [0, 1]; 0.5 where both do as well.
+        """How much each prompt needs the strong model, in [0, 1].
 
-        strong, weak: any model names; without them the most and the least able trained model
+        strong, weak: any model names; without them `strong` and `weak` if trained on models called
+            so, else the two models with the most labels
+
+        For closed questions (answer options, or a question at the end) it is the gap between the
+        two chances of being right, `(P(strong) − P(weak) + 1) / 2`. Outcomes to learn from are of
+        that kind. Of an open request ("write …", "describe …") they say little about the strong
+        model, whose gap there is the weak one's chance to fail, at half its weight.
         """
-        pair = (strong or self.strong, weak or self.weak)
-        both = self.success(prompts, pair)
-        return np.asarray((both[:, 0] - both[:, 1] + 1) / 2)
+        both = self.success(prompts, (strong or self.strong, weak or self.weak))
+        gap = both[:, 0] - both[:, 1]
+        closed = np.fromiter(map(is_closed, prompts), np.bool_, len(prompts))
+        return np.asarray((np.where(closed, gap, (1 - both[:, 1]) / 2) + 1) / 2)
 
     @property
     def strong(self) -> str:
-        """The model called `strong`, else the most able of those trained on."""
-        return self._named("strong", best=True)
+        """The stronger model of the pair that `need` is about."""
+        return self._pair[0]
 
     @property
     def weak(self) -> str:
-        """The model called `weak`, else the least able of those trained on."""
-        return self._named("weak", best=False)
+        """The weaker one."""
+        return self._pair[1]
 
     def fit(self, data: Outcomes, *, seed: int = 0, progress: Progress | None = None) -> Self:
         """Learn from outcomes, and calibrate on predictions for prompts that were left out."""
@@ -146,6 +156,7 @@ class TrainedScorer:
         self.models = data.models
         self._fit_raw(data, seed=seed, progress=_share(tell, used, used + 1))
         self._calibration = _calibrated(raw, data)
+        self._pair = _pair_of(data, self._calibration.ability)
         self._card = {
             "date": datetime.now(UTC).date().isoformat(),
             "prompts": len(data.prompts),
@@ -170,6 +181,7 @@ class TrainedScorer:
                 **self._card,
                 **card,
                 "models": list(self.models),
+                "pair": list(self._pair),
                 "settings": dict(self._settings()),
             },
         )
@@ -185,7 +197,14 @@ class TrainedScorer:
                 path=str(folder),
                 next_step="train again",
             )
-        self.models = tuple(models)
+        pair = card.get("pair")
+        if not isinstance(pair, list) or len(pair) != 2 or not set(pair) <= set(models):
+            raise InvalidValue(
+                f"weights in {folder.name!r}: the card names no pair of its models",
+                path=str(folder),
+                next_step="train again",
+            )
+        self.models, self._pair = tuple(models), (pair[0], pair[1])
         values = [
             np.asarray(_store.array(arrays, name, ndim=1, folder=folder), dtype=np.float64)
             for name in ("scale", "shift", "ability")
@@ -229,11 +248,27 @@ class TrainedScorer:
         odds = (raw * fitted.scale + fitted.shift).mean(1)
         return np.asarray(np.clip(level + (OFFSET - odds) / SLOPE, 0.0, 1.0))
 
-    def _named(self, name: str, *, best: bool) -> str:
-        if name in self.models:
-            return name
-        abilities = self._fitted().ability
-        return self.models[int(np.argmax(abilities) if best else np.argmin(abilities))]
+
+def is_closed(prompt: str) -> bool:
+    """Whether a prompt asks for one right answer rather than for a text.
+
+    >>> is_closed("What is 2 + 2?"), is_closed("Write a poem."), is_closed("Pick.\nA. x\nB. y")
+    (True, False, True)
+    """
+    end = prompt[-200:].rstrip()
+    return end.endswith(("?", "Answer:", "]")) or _OPTION.search(prompt[:20_000]) is not None
+
+
+def _pair_of(data: Outcomes, able: Floats) -> tuple[str, str]:
+    """Strong and weak: the models called so, else the two with the most labels, by ability."""
+    if {"strong", "weak"} <= set(data.models):
+        return "strong", "weak"
+    most = np.argsort(-np.isfinite(data.correct).sum(0), kind="stable")[:2]
+    strong, weak = (
+        sorted(most, key=lambda j: (-able[j], j))[0],
+        sorted(most, key=lambda j: (able[j], -j))[0],
+    )
+    return data.models[int(strong)], data.models[int(weak)]
 
 
 def check(data: Outcomes) -> None:

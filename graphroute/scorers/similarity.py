@@ -42,7 +42,7 @@ class SimilarityScorer(TrainedScorer):
 
     name = "similarity"
 
-    def __init__(self, *, sharpness: float = 12.0, embedding: str = "lexical") -> None:
+    def __init__(self, *, sharpness: float = 6.0, embedding: str = "lexical") -> None:
         super().__init__()
         if not 0 <= sharpness <= 200:
             raise InvalidValue(f"sharpness={sharpness!r}", next_step="use 0 ≤ sharpness ≤ 200")
@@ -153,7 +153,7 @@ def _strengths(wins: Floats, overall: Floats) -> Floats:
     return np.asarray(np.log(strength))
 
 
-def untrained(*, sharpness: float = 12.0, embedding: str = "lexical") -> SimilarityScorer:
+def untrained(*, sharpness: float = 6.0, embedding: str = "lexical") -> SimilarityScorer:
     """A scorer to be fitted."""
     return SimilarityScorer(sharpness=sharpness, embedding=embedding)
 
