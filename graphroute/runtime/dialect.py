@@ -2,7 +2,8 @@
 
 Where the target has no word for a wish, the wish is met another way: a forced tool call on Ollama
 becomes a JSON schema whose answer is turned into the tool call, a schema on a model that only has
-tools becomes a forced tool whose arguments are the answer.
+tools becomes a forced tool whose arguments are the answer. Where there is no other way, `write`
+raises, and the next model is asked. A model of the asker's own family gets the call as it was made.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
+from graphroute.errors import PoolError
 from graphroute.runtime.request import Request
 
 Restore = Callable[[AIMessage], AIMessage]
@@ -52,11 +54,44 @@ def _family(chat_type: type[BaseChatModel]) -> str:
     return "other"
 
 
-def write(request: Request, *, own: BaseChatModel, target: BaseChatModel) -> Written:
-    """The call for `target`; raises what `target.bind_tools` raises where it cannot take tools."""
+def write(
+    request: Request, *, own: BaseChatModel, target: BaseChatModel, limit: int | None = None
+) -> Written:
+    """The call for `target`, in its words.
+
+    limit: the most tokens `target` can answer with, where known; a larger wish is cut to it
+
+    Raises `PoolError` where the call asks for what `target` cannot do in any words, and what
+    `target.bind_tools` raises where it cannot take tools.
+    """
+    if limit is not None and request.max_tokens is not None and request.max_tokens > limit:
+        request = replace(request, max_tokens=limit)
+    if _takes_the_same(own, target):
+        written = _as_made(request, target)
+    else:
+        if request.bound:
+            raise _cannot(target, f"{', '.join(request.bound)} of {type(own).__name__}")
+        written = _translated(request, own, target)
+    kwargs = {**written.kwargs, **request.tracing}
+    restore, stop = written.restore, list(request.stop) or None
+    if stop and family(target) == "openai" and _is_reasoning(target):
+        # They answer 400 to a stop sequence; the answer is cut where it would have ended.
+        restore, stop = _then(restore, partial(_cut_at, stops=request.stop)), None
+    return Written(kwargs=kwargs, stop=stop, restore=restore)
+
+
+def _takes_the_same(own: BaseChatModel, target: BaseChatModel) -> bool:
+    kind = family(own)
+    # Ollama's options must be merged with the target's own, and it has no word for a forced tool.
+    if kind != family(target) or kind == "ollama":
+        return False
+    return kind != "other" or type(own).__module__ == type(target).__module__
+
+
+def _translated(request: Request, own: BaseChatModel, target: BaseChatModel) -> Written:
     match family(target):
         case "ollama":
-            written = _for_ollama(request, target)
+            written = _for_ollama(request, target, is_same=family(own) == "ollama")
         case "openai":
             written = _for_openai(request, target)
         case "anthropic":
@@ -64,10 +99,21 @@ def write(request: Request, *, own: BaseChatModel, target: BaseChatModel) -> Wri
         case _:
             written = _for_other(request, target)
     restore = written.restore
+    if request.tools and request.parallel is False and family(target) in ("ollama", "other"):
+        restore = _then(restore, _one_call)
     if request.schema is not None and family(own) == "openai":
         restore = _then(restore, _with_parsed)
-    kwargs = {**written.kwargs, **request.tracing}
-    return Written(kwargs=kwargs, stop=list(request.stop) or None, restore=restore)
+    return replace(written, restore=restore)
+
+
+def _cannot(target: BaseChatModel, wish: str) -> PoolError:
+    name = str(getattr(target, "model_name", "") or getattr(target, "model", ""))
+    return PoolError(
+        f"{type(target).__name__} {name!r} has no words for {wish}",
+        model=name,
+        wish=wish,
+        next_step="the next model is asked; pin the node to models of that provider",
+    )
 
 
 def capped(kwargs: Mapping[str, Any], target: BaseChatModel, cap: int) -> dict[str, Any]:
@@ -81,10 +127,42 @@ def capped(kwargs: Mapping[str, Any], target: BaseChatModel, cap: int) -> dict[s
     return {**kwargs, "max_tokens": min(cap, limit) if isinstance(limit, int) else cap}
 
 
+_CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+_SETTINGS = (*_CAPS, "temperature", "top_p", "seed", "stop", "stop_sequences")
+_NOT_WHILE_REASONING = (
+    *("logprobs", "top_logprobs", "logit_bias"),
+    *("presence_penalty", "frequency_penalty"),
+)
+_ONLY_WHILE_REASONING = ("reasoning_effort", "reasoning", "verbosity")
+
+
+def _as_made(request: Request, target: BaseChatModel) -> Written:
+    """The arguments as they were, but for the settings, where the target's own come first."""
+    refused: tuple[str, ...] = ()
+    if family(target) == "openai":
+        refused = _NOT_WHILE_REASONING if _is_reasoning(target) else _ONLY_WHILE_REASONING
+    left_out = {*_SETTINGS, *refused}
+    kwargs = {k: v for k, v in request.as_made.items() if k not in left_out}
+    kwargs |= _sampling(request, target)
+    caps = [name for name in _CAPS if request.as_made.get(name) is not None]
+    if caps and caps != ["max_tokens"] and (cap := kwargs.pop("max_tokens", None)) is not None:
+        kwargs |= dict.fromkeys(caps, cap)
+    return Written(kwargs=kwargs, stop=None)
+
+
+def _is_reasoning(target: BaseChatModel) -> bool:
+    """Whether the model is one of OpenAI's that reason, which refuse most settings with a 400."""
+    name = str(getattr(target, "model_name", "") or getattr(target, "model", ""))
+    name = name.rpartition("/")[2]
+    return name.startswith(("o1", "o3", "o4", "gpt-5")) and "chat" not in name
+
+
 def _for_openai(request: Request, target: BaseChatModel) -> Written:
     kwargs = _sampling(request, target)
     if request.tools:
         kwargs["tools"] = list(request.tools)
+        if request.parallel is not None:
+            kwargs["parallel_tool_calls"] = request.parallel
         if request.forced:
             kwargs["tool_choice"] = {"type": "function", "function": {"name": request.forced}}
         elif request.choice != "auto":
@@ -96,17 +174,34 @@ def _for_openai(request: Request, target: BaseChatModel) -> Written:
 
 def _openai_format(request: Request) -> dict[str, Any] | None:
     if request.schema is not None:
-        wish = {"name": _identifier(request.schema_name), "schema": dict(request.schema)}
+        wish: dict[str, Any] = {
+            "name": _identifier(request.schema_name),
+            "schema": dict(request.schema),
+        }
+        if request.strict is not None:
+            wish |= {"strict": request.strict}
         return {"type": "json_schema", "json_schema": wish}
     return {"type": "json_object"} if request.any_json else None
 
 
-def _for_ollama(request: Request, target: BaseChatModel) -> Written:
+_READ_FOR_OLLAMA = {
+    *_SETTINGS,
+    *("tools", "tool_choice", "parallel_tool_calls", "format", "response_format", "options"),
+}
+
+
+def _for_ollama(request: Request, target: BaseChatModel, *, is_same: bool) -> Written:
     options = _ollama_options(target)
     options |= {k: v for k, v in request.sampling.items() if k not in options}
     if request.max_tokens is not None:
         options["num_predict"] = request.max_tokens
     kwargs: dict[str, Any] = {"options": options}
+    if is_same:
+        made = request.as_made
+        kwargs |= {k: v for k, v in made.items() if k not in _READ_FOR_OLLAMA}
+        options |= {
+            k: v for k, v in (made.get("options") or {}).items() if k not in (*_SETTINGS, *options)
+        }
     if request.stop:
         # ChatOllama reads `stop` only while it builds the options itself.
         options["stop"] = list(request.stop)
@@ -131,12 +226,20 @@ def _ollama_options(target: BaseChatModel) -> dict[str, Any]:
 
 
 def _for_anthropic(request: Request, target: BaseChatModel) -> Written:
+    if request.any_json:
+        raise _cannot(target, "JSON without a schema")
     written = _with_bound_tools(request, target)
-    if request.schema is not None and not request.tools:
-        tool = _schema_as_tool(request)
-        bound = _bound_kwargs(target, [tool], request.schema_name)
-        return Written(kwargs={**written.kwargs, **bound}, stop=None, restore=_arguments_as_text)
-    return written
+    if request.schema is None:
+        return written
+    profile: Mapping[str, Any] = getattr(target, "profile", None) or {}
+    if profile.get("structured_output"):
+        # ChatAnthropic takes OpenAI's form here and turns it into Claude's own.
+        schema_format = _openai_format(request)
+        return replace(written, kwargs={**written.kwargs, "response_format": schema_format})
+    if request.tools:
+        raise _cannot(target, "an answer by schema beside tools")
+    bound = _bound_kwargs(target, [_schema_as_tool(request)], request.schema_name)
+    return Written(kwargs={**written.kwargs, **bound}, stop=None, restore=_arguments_as_text)
 
 
 def _for_other(request: Request, target: BaseChatModel) -> Written:
@@ -151,26 +254,32 @@ def _with_bound_tools(request: Request, target: BaseChatModel) -> Written:
     kwargs = _sampling(request, target)
     if request.tools and request.choice != "none":
         choice = request.forced or ("any" if request.choice == "any" else None)
-        kwargs |= _bound_kwargs(target, list(request.tools), choice)
+        more = {}
+        if request.parallel is not None and family(target) == "anthropic":
+            more = {"parallel_tool_calls": request.parallel}
+        kwargs |= _bound_kwargs(target, list(request.tools), choice, **more)
     return Written(kwargs=kwargs, stop=None)
 
 
-def _bound_kwargs(target: BaseChatModel, tools: list[Any], choice: str | None) -> dict[str, Any]:
-    bound = target.bind_tools(tools, tool_choice=choice) if choice else target.bind_tools(tools)
+def _bound_kwargs(
+    target: BaseChatModel, tools: list[Any], choice: str | None, **more: Any
+) -> dict[str, Any]:
+    if choice:
+        more = {**more, "tool_choice": choice}
+    bound = target.bind_tools(tools, **more)
     return dict(getattr(bound, "kwargs", {}))
 
 
 def _sampling(request: Request, target: BaseChatModel) -> dict[str, Any]:
     """Settings of the asker that the target takes as arguments and does not state itself."""
     fields = type(target).model_fields
-    name = str(getattr(target, "model_name", "") or getattr(target, "model", ""))
     kwargs = {
         key: value
         for key, value in request.sampling.items()
         if key in fields
         and key not in target.model_fields_set
         # OpenAI's reasoning models answer 400 to any temperature or top_p.
-        and not name.startswith(("o1", "o3", "o4", "gpt-5"))
+        and not _is_reasoning(target)
     }
     if request.max_tokens is not None:
         kwargs["max_tokens"] = request.max_tokens
@@ -223,6 +332,24 @@ def _schema_as_tool(request: Request) -> dict[str, Any]:
             "parameters": schema,
         },
     }
+
+
+def _one_call(message: AIMessage) -> AIMessage:
+    """Only the first of several tool calls, where the asker forbids calling at once."""
+    if len(message.tool_calls) < 2:
+        return message
+    return message.model_copy(update={"tool_calls": message.tool_calls[:1]})
+
+
+def _cut_at(message: AIMessage, stops: tuple[str, ...]) -> AIMessage:
+    """The answer up to the first stop sequence, as a model that knows them would have ended it.
+
+    >>> _cut_at(AIMessage("one. two. END three"), (" END",)).text
+    'one. two.'
+    """
+    text = _plain(message)
+    ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    return message.model_copy(update={"content": text[: min(ends)]}) if ends else message
 
 
 def _arguments_as_text(message: AIMessage) -> AIMessage:
