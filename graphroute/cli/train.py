@@ -11,6 +11,7 @@ import typer
 
 from graphroute.cli._training import Data, Scorer, Seed, progress, untrained
 from graphroute.errors import InvalidValue
+from graphroute.protocols import Outcomes
 
 
 def register(app: typer.Typer) -> None:
@@ -32,8 +33,16 @@ def command(
         str, typer.Option("--weak", help="What the weak model of two-model files is called.")
     ] = "weak",
     limit: Annotated[
-        int | None, typer.Option("--limit", help="Train on that many prompts drawn by the seed.")
+        int | None, typer.Option("--limit", min=1, help="Train on that many prompts only.")
     ] = None,
+    choice: Annotated[
+        str,
+        typer.Option(
+            "--choice",
+            metavar="HOW",
+            help="With --limit: random, or even (few that stand for all).",
+        ),
+    ] = "random",
     seed: Seed = 0,
     force: Annotated[
         bool, typer.Option("--force", help="Train again even where the same training is there.")
@@ -41,13 +50,15 @@ def command(
 ) -> None:
     """Train a scorer and write its weights and card; done before with the same data: kept."""
     from graphroute.evaluation import outcomes
-    from graphroute.evaluation.choice import drawn
 
+    if choice not in ("random", "even"):
+        raise InvalidValue(f"--choice {choice}", value=choice, next_step="use random or even")
     options: dict[str, object] = {
         "models": models,
         "strong": strong,
         "weak": weak,
         "limit": limit,
+        "choice": choice,
         "seed": seed,
     }
     mark = _mark(data, scorer, options)
@@ -58,7 +69,7 @@ def command(
     chosen = [name.strip() for name in models.split(",")] if models is not None else None
     found = outcomes.read(data, pair=(weak, strong), models=chosen)
     if limit is not None:
-        found = drawn(found, limit, seed=seed)
+        found = _chosen(found, limit, choice, seed)
     with progress(f"training {scorer}") as tell:
         learner.fit(found, seed=seed, progress=tell)
     facts = {"data": [path.name for path in data], "options": options, "training": mark}
@@ -67,6 +78,18 @@ def command(
     typer.echo(
         f"{scorer}: {len(found.prompts):,} prompts, {len(found.models)} models → {out}", err=True
     )
+
+
+def _chosen(data: Outcomes, limit: int, choice: str, seed: int) -> Outcomes:
+    """The prompts to train on, chosen without a look at their outcomes."""
+    from graphroute.evaluation.choice import drawn, even, taken
+
+    if choice == "random" or limit >= len(data.prompts):
+        return drawn(data, limit, seed=seed)
+    from graphroute.scorers._topics import Topics
+
+    topics = Topics.fit(data.prompts, seed=seed, progress=lambda _what, _done: None)
+    return taken(data, even(topics.vectors(data.prompts), limit, seed=seed))
 
 
 def _mark(data: list[Path], scorer: str, options: dict[str, object]) -> str:

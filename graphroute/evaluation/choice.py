@@ -1,8 +1,9 @@
-"""Which prompts to label first: at random, or the ones that teach most.
+"""Which prompts to label first: at random, or chosen so that few stand for all.
 
-Active choice here is k-center greedy on the prompts' features (O. Sener, S. Savarese, Active
-Learning for Convolutional Neural Networks: A Core-Set Approach, 2018): each next prompt is the one
-furthest from all chosen ones. It needs no labels and no model.
+The choice is kernel herding (Y. Chen, M. Welling, A. Smola, Super-Samples from Kernel Herding,
+2010) on the prompts' topics, a Gaussian kernel by random Fourier features; it needs no labels.
+Measured on MMLU with 1,500 labels it is as good as chance and no better (docs/evaluation.md), and
+k-center, which takes the prompts furthest from one another, was far worse: it takes the odd ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from graphroute.errors import InvalidValue
 from graphroute.ir.problem import Floats
 from graphroute.protocols import Outcomes
 
+_FEATURES = 600
+
 
 def drawn(data: Outcomes, count: int, *, seed: int = 0) -> Outcomes:
     """`count` prompts of `data` at random, all of them where there are fewer."""
@@ -23,20 +26,26 @@ def drawn(data: Outcomes, count: int, *, seed: int = 0) -> Outcomes:
     return taken(data, np.sort(order))
 
 
-def spread(points: Floats, count: int, *, seed: int = 0) -> NDArray[np.int64]:
-    """Numbers of `count` rows of points[n, d] that lie far from one another, the first by chance.
+def even(points: Floats | NDArray[np.float32], count: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Numbers of `count` rows of points[n, d] that together look like all of them.
 
-    >>> sorted(spread(np.array([[0.0], [0.1], [5.0], [9.0]]), 3).tolist())[1:]
-    [2, 3]
+    >>> line = np.linspace(0, 1, 101)[:, None]
+    >>> abs(float(line[even(line, 10)].mean()) - 0.5) < 0.05
+    True
     """
-    n = len(points)
-    chosen = [int(np.random.default_rng(seed).integers(n))]
-    square = (points**2).sum(1)
-    nearest = np.full(n, np.inf)
-    while len(chosen) < min(count, n):
-        last = points[chosen[-1]]
-        nearest = np.minimum(nearest, square - 2 * points @ last + last @ last)
-        chosen.append(int(np.argmax(nearest)))
+    random = np.random.default_rng(seed)
+    draw = random.normal(0, 3, (points.shape[1], _FEATURES))
+    shift = random.uniform(0, 2 * np.pi, _FEATURES)
+    seen_as = np.cos(points @ draw + shift).astype(np.float32)
+    mean = seen_as.mean(0)
+    wanted = mean.copy()
+    is_free = np.ones(len(points), np.bool_)
+    chosen = []
+    for _ in range(min(count, len(points))):
+        best = int(np.argmax(np.where(is_free, seen_as @ wanted, -np.inf)))
+        chosen.append(best)
+        is_free[best] = False
+        wanted += mean - seen_as[best]
     return np.array(chosen, dtype=np.int64)
 
 

