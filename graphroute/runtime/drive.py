@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -30,6 +31,9 @@ routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
 WAIT_S = 60.0
 """How long a call waits for money that calls beside it hold, before it takes what there is."""
 
+DROPPED: SimpleQueue[Callable[[], object]] = SimpleQueue()
+"""How calls end whose streams the garbage collector dropped; run before the next choice."""
+
 Call = Callable[[BaseChatModel, Written], Any]
 """Calls a model with the arguments written for it; gives its answer, its stream or an awaitable."""
 
@@ -44,22 +48,25 @@ def inside() -> Iterator[None]:
         routing.reset(token)
 
 
-def _chat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
+def open_chat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
+    """The model of a choice, opened if need be."""
     if choice.chat is not None:
         return choice.chat
     return dispatch.handle.policy.open(choice.spec.name)
 
 
-async def _achat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
+async def aopen_chat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
+    """`open_chat`, awaiting."""
     # Opening may load a model; the event loop must not wait for that.
     if choice.chat is not None:
         return choice.chat
     return await asyncio.to_thread(dispatch.handle.policy.open, choice.spec.name)
 
 
-def _choice(dispatch: Dispatch) -> Choice:
+def next_choice(dispatch: Dispatch) -> Choice:
     """The next model to call, once the money for it is there."""
     give_up = time.monotonic() + WAIT_S
+    _settle_dropped()
     while True:
         try:
             return dispatch.choose()
@@ -73,10 +80,11 @@ def _choice(dispatch: Dispatch) -> Choice:
                 dispatch.waited()
 
 
-async def _achoice(dispatch: Dispatch) -> Choice:
-    """`_choice`, awaiting."""
+async def await_choice(dispatch: Dispatch) -> Choice:
+    """`next_choice`, awaiting."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + WAIT_S
+    _settle_dropped()
     while True:
         try:
             return dispatch.choose()
@@ -88,6 +96,12 @@ async def _achoice(dispatch: Dispatch) -> Choice:
                 await asyncio.wait_for(ended.wait(), max(0.0, give_up - loop.time()))
             except TimeoutError:
                 dispatch.waited()
+
+
+def _settle_dropped() -> None:
+    with suppress(Empty):
+        while True:
+            DROPPED.get_nowait()()
 
 
 def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
@@ -106,9 +120,9 @@ def _in_loop() -> bool:
 def drive(dispatch: Dispatch, call: Call) -> Any:
     """Ask models until one answers; the answer is a message or an `LLMResult`."""
     while True:
-        choice = _choice(dispatch)
+        choice = next_choice(dispatch)
         try:
-            chat = _chat(dispatch, choice)
+            chat = open_chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
             with inside():
                 answer = call(chat, written)
@@ -126,9 +140,9 @@ async def adrive(
 ) -> Any:
     """`drive`, awaiting the call."""
     while True:
-        choice = await _achoice(dispatch)
+        choice = await await_choice(dispatch)
         try:
-            chat = await _achat(dispatch, choice)
+            chat = await aopen_chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
             with inside():
                 answer = await call(chat, written)
@@ -147,11 +161,11 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
     After the first chunk no other model can take over: what was said stays said.
     """
     while True:
-        choice = _choice(dispatch)
+        choice = next_choice(dispatch)
         dispatch.hold(choice)
         said: list[AIMessageChunk] = []
         try:
-            chat = _chat(dispatch, choice)
+            chat = open_chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
             if written.restore is not None:
                 with inside():
@@ -180,11 +194,11 @@ async def adrive_stream(
 ) -> AsyncIterator[AIMessageChunk]:
     """`drive_stream`, awaiting each step."""
     while True:
-        choice = await _achoice(dispatch)
+        choice = await await_choice(dispatch)
         dispatch.hold(choice)
         said: list[AIMessageChunk] = []
         try:
-            chat = await _achat(dispatch, choice)
+            chat = await aopen_chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
             if written.restore is not None:
                 with inside():
@@ -206,50 +220,6 @@ async def adrive_stream(
             raise
         dispatch.succeeded(choice, _joined(said))
         return
-
-
-def drive_events(dispatch: Dispatch, call: Call) -> Any:
-    """A stream object of LangChain's event protocol v3; settled when it has its whole message."""
-    choice = _choice(dispatch)
-    dispatch.hold(choice)
-    try:
-        chat = _chat(dispatch, choice)
-        stream = call(chat, dispatch.arguments(choice, chat))
-    except BaseException as error:
-        dispatch.failed(choice, error)
-        raise
-    return _settled_at_end(stream, dispatch, choice)
-
-
-async def adrive_events(
-    dispatch: Dispatch, call: Callable[[BaseChatModel, Written], Awaitable[Any]]
-) -> Any:
-    """`drive_events`, awaiting the stream object."""
-    choice = await _achoice(dispatch)
-    dispatch.hold(choice)
-    try:
-        chat = await _achat(dispatch, choice)
-        stream = await call(chat, dispatch.arguments(choice, chat))
-    except BaseException as error:
-        dispatch.failed(choice, error)
-        raise
-    return _settled_at_end(stream, dispatch, choice)
-
-
-def _settled_at_end(stream: Any, dispatch: Dispatch, choice: Choice) -> Any:
-    finish, fail = stream._finish, stream.fail
-
-    def finished(*args: Any, **kwargs: Any) -> Any:
-        result = finish(*args, **kwargs)
-        dispatch.succeeded(choice, stream._output_message)
-        return result
-
-    def failed(error: BaseException, *args: Any, **kwargs: Any) -> Any:
-        dispatch.failed(choice, error)
-        return fail(error, *args, **kwargs)
-
-    stream._finish, stream.fail = finished, failed
-    return stream
 
 
 def _restored(answer: Any, restore: Restore | None) -> Any:

@@ -22,7 +22,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 
-from graphroute.runtime import drive, lineage
+from graphroute.runtime import drive, events_v3, lineage
 from graphroute.runtime.dispatch import Dispatch, RunHandle
 from graphroute.runtime.lineage import find_handle
 
@@ -155,10 +155,13 @@ def _events(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(config)) is None:
             return original(self, input, config, stop=stop, **kwargs)
-        return drive.drive_events(
+        return events_v3.drive_events(
             _begin(handle, self, input, config, stop, kwargs),
             lambda chat, w: original(
                 chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
+            lambda chat, w: chat.invoke(
+                input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
             ),
         )
 
@@ -172,10 +175,13 @@ def _aevents(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(config)) is None:
             return await original(self, input, config, stop=stop, **kwargs)
-        return await drive.adrive_events(
+        return events_v3.adrive_events(
             _begin(handle, self, input, config, stop, kwargs),
             lambda chat, w: original(
                 chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
+            ),
+            lambda chat, w: chat.ainvoke(
+                input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
             ),
         )
 
