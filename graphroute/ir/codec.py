@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from graphroute.errors import PlanMismatch
 from graphroute.ir import plan as plan_module
 from graphroute.ir.plan import SCHEMA, Plan
+from graphroute.ir.sound import check_plan
 
 MAX_BYTES = 16 * 1024 * 1024
 """A plan of 1000 nodes × 50 models takes about 2 MB; anything over this is not a plan."""
@@ -34,6 +35,12 @@ def dump_plan(plan: Plan, *, indent: int | None = 2) -> str:
 
 def load_plan(text: str | bytes) -> Plan:
     """Read a plan back; every fault of the text is a `PlanMismatch` that names the first place."""
+    if not isinstance(text, str | bytes):
+        raise PlanMismatch(
+            f"a plan is JSON text, not {type(text).__name__}",
+            value=type(text).__name__,
+            next_step="give what Plan.to_json() gave",
+        )
     if len(text) > MAX_BYTES:
         raise PlanMismatch(
             f"the plan has {len(text)} bytes", limit=MAX_BYTES, next_step="plan again"
@@ -53,7 +60,7 @@ def load_plan(text: str | bytes) -> Plan:
             next_step="plan again with this version",
         )
     try:
-        return _adapter().validate_json(text, strict=False)
+        plan = _adapter().validate_json(text, strict=False)
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(map(str, first["loc"])) or "top level"
@@ -63,6 +70,8 @@ def load_plan(text: str | bytes) -> Plan:
             faults=fault.error_count(),
             next_step="plan again",
         ) from None
+    check_plan(plan)
+    return plan
 
 
 def plan_schema() -> dict[str, Any]:

@@ -8,7 +8,9 @@ out of the JSON unless asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
+
+from pydantic import Field
 
 from graphroute.errors import PlanError
 from graphroute.ir.catalog import Capability
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
     from graphroute.ir.compare import Difference
 
 SCHEMA: Final = "graphroute.plan/1"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A probability or a quality; outside [0, 1] a plan's JSON is refused."""
+
+Amount = Annotated[float, Field(ge=0)]
+"""What there is at least none of: USD, seconds, tokens, visits."""
+
+Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +52,7 @@ class PlanEdge:
     target: str
     kind: EdgeKind
     label: str
-    probability: float
+    probability: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,7 @@ class PlanLoop:
     """Nodes that can run again, and how often the plan expects them to."""
 
     nodes: tuple[str, ...]
-    expected_iterations: float
+    expected_iterations: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +82,14 @@ class PlanModel:
     name: str
     provider: str
     local: bool
-    price_in_usd: float
-    price_out_usd: float
+    price_in_usd: Amount
+    price_out_usd: Amount
     price_source: str
     price_date: str | None
-    context_tokens: int | None
-    max_output_tokens: int | None
+    context_tokens: Count | None
+    max_output_tokens: Count | None
     capabilities: tuple[Capability, ...]
-    memory_bytes: int | None
+    memory_bytes: Count | None
     ability: float
     ability_source: str
 
@@ -88,9 +98,9 @@ class PlanModel:
 class PlanBudget:
     """The limits of the run in USD."""
 
-    per_run_usd: float | None
-    per_day_usd: float | None
-    per_month_usd: float | None
+    per_run_usd: Amount | None
+    per_day_usd: Amount | None
+    per_month_usd: Amount | None
     on_exceed: OnExceed
 
 
@@ -118,19 +128,19 @@ class Assignment:
     node: str
     model: str
     local: bool
-    complexity: float
-    complexity_low: float
-    complexity_high: float
+    complexity: Share
+    complexity_low: Share
+    complexity_high: Share
     complexity_reason: str
-    expected_visits: float
-    expected_calls: float
-    in_tokens: float
-    out_tokens: float
-    max_output_tokens: int | None
-    weight: float
-    quality: float
-    cost_usd: float
-    latency_s: float
+    expected_visits: Amount
+    expected_calls: Amount
+    in_tokens: Amount
+    out_tokens: Amount
+    max_output_tokens: Count | None
+    weight: Amount
+    quality: Share
+    cost_usd: Amount
+    latency_s: Amount
     privacy_local: bool
     fallbacks: tuple[str, ...]
     runner_up: RunnerUp | None
@@ -143,11 +153,11 @@ class Assignment:
 class Totals:
     """The whole run: USD, seconds, and the weighted geometric mean of the steps' quality."""
 
-    cost_expected_usd: float
-    cost_p95_usd: float
-    cost_worst_usd: float | None
-    latency_s: float
-    quality: float
+    cost_expected_usd: Amount
+    cost_p95_usd: Amount
+    cost_worst_usd: Amount | None
+    latency_s: Amount
+    quality: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +199,9 @@ class Infeasible:
 class Point:
     """One plan of a frontier: expected USD, quality, seconds, and the model of each assignment."""
 
-    cost_usd: float
-    quality: float
-    latency_s: float
+    cost_usd: Amount
+    quality: Share
+    latency_s: Amount
     models: tuple[str, ...]
 
 
@@ -229,12 +239,12 @@ class Plan:
     seed: int
     assignments: tuple[Assignment, ...]
     totals: Totals
-    shadow_price: float
+    shadow_price: Amount
     solver: SolverReport
     feasible: bool
     infeasible: Infeasible | None
-    deadline_s: float | None = None
-    time_price: float = 0.0
+    deadline_s: Amount | None = None
+    time_price: Amount = 0.0
     critical_path: tuple[str, ...] = ()
     parallel_groups: tuple[tuple[str, ...], ...] = ()
 
