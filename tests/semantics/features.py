@@ -59,7 +59,7 @@ def invoke_v2(graph: Any, case: Case, config: Any) -> Any:
 
 def _streamed(config: Any) -> Any:
     # A sync stream of messages keeps one worker waiting for its queue; the nodes need another.
-    return {**config, "max_concurrency": 2}
+    return {**config, "max_concurrency": config["max_concurrency"] + 1}
 
 
 def stream_each(graph: Any, case: Case, config: Any) -> Any:
@@ -86,10 +86,7 @@ def batch(graph: Any, case: Case, config: Any) -> Any:
     first = {**config, "configurable": {**config["configurable"], "thread_id": "b1"}}
     inputs, configs = [case.input, case.input], [config, first]
     whole = _try(lambda: graph.batch(inputs, configs, return_exceptions=True, **_kwargs(case)))
-    one = [
-        {**c, "max_concurrency": 1, "configurable": {"thread_id": f"d{n}"}}
-        for n, c in enumerate(configs)
-    ]
+    one = [{**c, "configurable": {"thread_id": f"d{n}"}} for n, c in enumerate(configs)]
     done = _try(
         lambda: sorted(
             graph.batch_as_completed(inputs, one, return_exceptions=True, **_kwargs(case)),

@@ -186,10 +186,17 @@ FLOW = (
     Case(name="chain", build=chain, input=QUESTION),
     Case(name="branch", build=branch, input=QUESTION),
     Case(name="loop", build=loop, input=QUESTION),
-    Case(name="fan_out", build=fan_out, input=QUESTION),
-    Case(name="join", build=join, input=QUESTION),
+    Case(name="fan_out", build=fan_out, input=QUESTION, is_parallel=True),
+    Case(name="join", build=join, input=QUESTION, is_parallel=True),
     Case(name="nested", build=nested, input=QUESTION),
     Case(name="called", build=called, input=QUESTION),
     Case(name="command", build=command, input=QUESTION),
-    Case(name="functional", build=functional, input="why is the sky blue"),
+    # The entrypoint and the stream's waiter hold workers themselves: with few, tasks never start.
+    Case(
+        name="functional",
+        build=functional,
+        input="why is the sky blue",
+        is_parallel=True,
+        config={"max_concurrency": 16},
+    ),
 )

@@ -32,8 +32,10 @@ def config(case: Case) -> dict[str, Any]:
     return {"configurable": {"thread_id": "t"}, "max_concurrency": 1, **case.config}
 
 
-def compare(one: Any, other: Any, pair: Pair, *, calls: bool) -> None:
-    if difference := first_difference(Observed()(one), Observed()(other)):
+def compare(case: Case, one: Any, other: Any, pair: Pair, *, calls: bool) -> None:
+    ordered = not case.is_parallel
+    seen = [Observed(is_ordered=ordered)(value) for value in (one, other)]
+    if difference := first_difference(*seen):
         pytest.fail(difference)
     assert pair.own.calls == (), "a call reached the graph's own model"
     assert bool(pair.twin.calls) == calls
@@ -45,7 +47,7 @@ def test_sync(case: Case, feature: Callable[..., Any]) -> None:
     one = feature(plain(case, checkpointer=InMemorySaver()).graph, case, config(case))
     pair = optimized(case, checkpointer=InMemorySaver())
     other = feature(pair.graph, case, config(case))
-    compare(one, other, pair, calls=case.calls_models and feature not in WITHOUT_CALLS)
+    compare(case, one, other, pair, calls=case.calls_models and feature not in WITHOUT_CALLS)
 
 
 @pytest.mark.parametrize("feature", features.ASYNC, ids=lambda f: f.__name__)
@@ -54,4 +56,4 @@ async def test_async(case: Case, feature: Callable[..., Any]) -> None:
     one = await feature(plain(case, checkpointer=InMemorySaver()).graph, case, config(case))
     pair = optimized(case, checkpointer=InMemorySaver())
     other = await feature(pair.graph, case, config(case))
-    compare(one, other, pair, calls=case.calls_models)
+    compare(case, one, other, pair, calls=case.calls_models)

@@ -29,6 +29,7 @@ class Case:
     build: (model, **compile arguments) → compiled graph; a new one each time
     input, resume: what starts it, and what goes on after its interrupt (None: it has none)
     context: static context, where the graph has a schema for it
+    is_parallel: nodes run side by side, so that the order of chunks is LangGraph's to choose
     calls_models: False where routing has nothing to do
     """
 
@@ -40,6 +41,7 @@ class Case:
     context: Any = None
     calls_models: bool = True
     sync: bool = True
+    is_parallel: bool = False
     config: dict[str, Any] = field(default_factory=dict)
 
 
