@@ -57,6 +57,7 @@ def theirs(name: str, checkout: Path) -> Callable[[Sequence[str]], object]:
 
     if "mf" in name:
         os.environ.setdefault("OPENAI_API_KEY", "none")
+        sys.path.insert(0, str(checkout))
         path = checkout / "routellm" / "routers" / "matrix_factorization" / "model.py"
         model = _module(path).MFModel(128, 64, 1536, 1, True).eval()
         vector = torch.randn(1536)
