@@ -46,7 +46,10 @@ def _as_asked(config: Any, own: BaseChatModel, chat: BaseChatModel) -> Any:
     own_part = RunnableConfig(tags=own.tags or [], metadata=_stated_metadata(own))
     if own.callbacks:
         own_part["callbacks"] = own.callbacks
-    return merge_configs(ensure_config(config), own_part)
+    merged = merge_configs(asked := ensure_config(config), own_part)
+    # In the order in which LangChain would have them, which is the order of the stream's metadata.
+    merged["tags"] = list(dict.fromkeys([*(asked.get("tags") or ()), *(own.tags or ())]))
+    return merged
 
 
 def _begin(

@@ -134,8 +134,14 @@ def tagged(model: Any, **compiled: Any) -> Any:
 
 
 AGENTS = (
-    Case(name="agent", build=agent, input=MESSAGES, reply=two_calls_then_text),
-    Case(name="own_agent", build=own_agent, input=MESSAGES, reply=two_calls_then_text),
+    Case(name="agent", build=agent, input=MESSAGES, reply=two_calls_then_text, is_parallel=True),
+    Case(
+        name="own_agent",
+        build=own_agent,
+        input=MESSAGES,
+        reply=two_calls_then_text,
+        is_parallel=True,
+    ),
     Case(name="lcel", build=lcel, input=QUESTION),
     Case(
         name="structured",

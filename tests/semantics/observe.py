@@ -1,8 +1,8 @@
 """Two runs compared: what changes from run to run is numbered, everything else is kept.
 
 Ids are replaced by the order in which they first appear, so that two runs agree only if the same
-id stands in the same places. Times become a word. Nothing else is forgiven: dictionaries keep their
-order, messages all their fields, exceptions type and text, objects their class. Only where nodes
+id stands in the same places. Times become a word. Nothing else is forgiven: dictionaries but those
+named metadata keep their order, messages all their fields, exceptions type and text, objects their class. Only where nodes
 really run in parallel is the order of lists left out (`is_ordered=False`), and with it the numbers.
 """
 
@@ -60,7 +60,7 @@ class Observed:
             case Mapping():
                 # LangGraph numbers the events of a run by the order in which they come.
                 kept = ((k, v) for k, v in value.items() if self._is_ordered or k != "seq")
-                return ("mapping", tuple((self(k), self(v)) for k, v in kept))
+                return ("mapping", tuple((self(k), self(_sorted(k, v))) for k, v in kept))
             case set() | frozenset():
                 return (type(value).__name__, tuple(sorted(map(repr, map(self, value)))))
             case tuple() if hasattr(value, "_fields"):
@@ -72,7 +72,7 @@ class Observed:
                 return (type(value).__name__, *parts)
             case CompiledStateGraph():
                 return (type(value).__name__, value.name)
-            case type() | Callable():  # type: ignore[misc]  # a runtime-checkable ABC
+            case type() | Callable():  # a runtime-checkable ABC
                 return getattr(value, "__qualname__", type(value).__qualname__)
         if dataclasses.is_dataclass(value):
             fields = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
@@ -84,6 +84,11 @@ class Observed:
         if not self._is_ordered:
             return _ID.sub("<id>", text)
         return _ID.sub(lambda m: self._ids.setdefault(m[0], f"<id {len(self._ids)}>"), text)
+
+
+def _sorted(key: Any, value: Any) -> Any:
+    # What the author put on a model comes to another's metadata by the config, so earlier in order.
+    return dict(sorted(value.items())) if key == "metadata" and isinstance(value, dict) else value
 
 
 def first_difference(one: Any, other: Any, where: str = "") -> str | None:

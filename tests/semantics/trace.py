@@ -38,6 +38,9 @@ class Tree(BaseCallbackHandler):
         """Write one event down."""
         kept = {key: value for key, value in kwargs.items() if key not in _DROPPED}
         ids = {key: kept.pop(key, None) for key in ("run_id", "parent_run_id")}
+        if event == "on_chat_model_start":
+            # How the model that ran writes itself, which is not the graph's own: `tagged`.
+            args = ({k: v for k, v in args[0].items() if k != "repr"}, *args[1:])
         with self._lock:
             self.events.append((event, ids, list(args), dict(sorted(kept.items()))))
 
