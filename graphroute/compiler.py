@@ -247,7 +247,7 @@ def optimize(
     walked = job.walked()
     pool = job.pool(walked)
     made = _feasible(job.plan(walked, pool))
-    if made.budget.per_run_usd is not None:
+    if made.budget.per_run_usd is not None and made.assignments:
         made.rest(Happened())  # builds its tables now, not inside the first run that needs them
     for warning in made.graph.warnings:
         logger.warning("%s", warning)

@@ -151,7 +151,8 @@ def _nano(usd: float | None) -> int | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Beyond 1e18 nothing here is meant, and a whole number can be too large to be a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e18
 
 
 def _unit(name: str, value: float | None) -> None:

@@ -410,7 +410,8 @@ class Dispatch:
         if chat is self.own or self._request is None:
             written = dialect.Written(kwargs=dict(self.kwargs), stop=self.stop)
         else:
-            written = dialect.write(self._request, own=self.own, target=chat)
+            limit = choice.spec.max_output_tokens
+            written = dialect.write(self._request, own=self.own, target=chat, limit=limit)
         if choice.cap_tokens is None:
             return written
         kwargs = dialect.capped(written.kwargs, chat, choice.cap_tokens)

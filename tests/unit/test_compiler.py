@@ -146,6 +146,8 @@ def test_a_graph_without_models_runs_as_it_did_and_the_plan_says_so() -> None:
     [
         ({"budget": -1}, InvalidValue, "budget per_run_usd=-1"),
         ({"budget": math.nan}, InvalidValue, "nan"),
+        ({"budget": math.inf}, InvalidValue, "inf"),
+        ({"budget": 10**400}, InvalidValue, "finite"),
         ({"budget": "0.1"}, InvalidValue, "'0.1'"),
         ({"objective": "speed"}, InvalidValue, "'speed'"),
         ({"models": "ollama:llama3.2"}, InvalidValue, r"\['ollama:llama3.2'\]"),
@@ -227,3 +229,10 @@ def test_a_pin_holds_even_where_nothing_fits(hint: RouteHints) -> None:
     fast = optimize(chain(), models=[weak, POOL[0]], nodes={"classify": hint})
     long = fast.invoke({"text": "word " * 20_000})
     assert long["log"][0] == "classify: weak"
+
+
+def test_a_budget_over_a_pool_that_nothing_is_known_of_runs_as_before() -> None:
+    builder = StateGraph(State)
+    builder.add_node("tidy", tidy)
+    builder.add_edge(START, "tidy")
+    assert optimize(builder.compile(), budget=0.1).invoke({"text": "x"})["log"] == ["tidy"]
