@@ -10,7 +10,6 @@ GraphrouteError
 │   ├── UnknownPrice       a cloud model without a price                → give its prices
 │   └── ProviderUnavailable  a server or package is missing             → start or install it
 ├── PlanError
-│   ├── NoModelFound       nothing in the graph calls a model           → pass models= or a hint
 │   ├── InfeasibleBudget   no plan keeps every limit                    → raise the limit it names
 │   └── PlanMismatch       a plan of another graph, version or shape    → plan again
 ├── BudgetExceeded         a call would pass the budget                 → raise the budget
@@ -89,10 +88,6 @@ class ProviderUnavailable(PoolError):
 
 class PlanError(GraphrouteError):
     """No usable plan."""
-
-
-class NoModelFound(PlanError):
-    """Nothing in the graph calls a chat model and no pool was given."""
 
 
 class InfeasibleBudget(PlanError):
