@@ -122,7 +122,8 @@ def streaming(model: Any, **compiled: Any) -> Any:
 
 def tagged(model: Any, **compiled: Any) -> Any:
     """Tags and metadata on the model itself, one of which hides its tokens from the stream."""
-    hidden = model.model_copy(update={"tags": ["nostream", "mine"], "metadata": {"team": "a"}})
+    metadata = {**(model.metadata or {}), "team": "a"}
+    hidden = model.model_copy(update={"tags": ["nostream", "mine"], "metadata": metadata})
 
     def node(state: State) -> Any:
         return {"notes": [hidden.invoke(state["question"]).text, model.invoke("shown").text]}

@@ -2,8 +2,9 @@
 
 Ids are replaced by the order in which they first appear, so that two runs agree only if the same
 id stands in the same places. Times become a word. Nothing else is forgiven: dictionaries but those
-named metadata keep their order, messages all their fields, exceptions type and text, objects their class. Only where nodes
-really run in parallel is the order of lists left out (`is_ordered=False`), and with it the numbers.
+named metadata keep their order, messages all their fields, exceptions type and text, objects their
+class. Only where nodes really run in parallel is the order of lists left out
+(`is_ordered=False`), and with it the numbers.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Observed:
             case Mapping():
                 # LangGraph numbers the events of a run by the order in which they come.
                 kept = ((k, v) for k, v in value.items() if self._is_ordered or k != "seq")
+                if not self._is_ordered:
+                    kept = ((k, _with_id(k, v)) for k, v in kept)
                 return ("mapping", tuple((self(k), self(_sorted(k, v))) for k, v in kept))
             case set() | frozenset():
                 return (type(value).__name__, tuple(sorted(map(repr, map(self, value)))))
@@ -89,6 +92,11 @@ class Observed:
 def _sorted(key: Any, value: Any) -> Any:
     # What the author put on a model comes to another's metadata by the config, so earlier in order.
     return dict(sorted(value.items())) if key == "metadata" and isinstance(value, dict) else value
+
+
+def _with_id(key: Any, value: Any) -> Any:
+    # A reducer gives a message its id while another thread writes the message to the checkpoint.
+    return "<id>" if key == "id" and value is None else value
 
 
 def first_difference(one: Any, other: Any, where: str = "") -> str | None:
