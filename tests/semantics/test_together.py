@@ -70,7 +70,7 @@ def test_the_outer_plan_wins_and_optimizing_again_replaces() -> None:
     builder = StateGraph(State)
     builder.add_node("team", inner)
     builder.add_edge(START, "team")
-    outer = builder.compile()
+    outer: Any = builder.compile()
     assert outer.invoke(QUESTION)["notes"][0].startswith("inner: ")
     assert onto(outer, speaking("outer")).invoke(QUESTION)["notes"][0].startswith("outer: ")
     assert onto(inner, speaking("again")).invoke(QUESTION)["notes"][0].startswith("again: ")
@@ -123,7 +123,7 @@ async def test_loops_and_threads_side_by_side_mix_nothing() -> None:
 
     with ThreadPoolExecutor(64) as pool:
         loop = asyncio.get_running_loop()
-        threads = [loop.run_in_executor(pool, lambda n=n: asyncio.run(run(n))) for n in range(192)]
+        threads = [loop.run_in_executor(pool, asyncio.run, run(n)) for n in range(192)]
         await asyncio.gather(*(run(n) for n in range(1_000)), *threads)
     for name in ("one", "two"):
         mine = ways[name].records
