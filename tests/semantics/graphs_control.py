@@ -6,7 +6,7 @@ import dataclasses
 import operator
 from typing import Annotated, Any
 
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.cache.memory import InMemoryCache
 from langgraph.config import get_stream_writer
 from langgraph.errors import NodeError
@@ -63,9 +63,10 @@ def stopping(model: Any, **compiled: Any) -> Any:
 
 def retrying(model: Any, **compiled: Any) -> Any:
     """The node fails twice before and after its call; LangGraph retries it."""
-    tries: list[str] = []
+    tries_of: dict[str, list[str]] = {}  # by thread: runs of a batch go side by side
 
-    def node(state: State) -> State:
+    def node(state: State, config: RunnableConfig) -> State:
+        tries = tries_of.setdefault(config["configurable"]["thread_id"], [])
         tries.append(model.invoke(state["question"]).text)
         if len(tries) < 3:
             raise ConnectionError(f"try {len(tries)}")
