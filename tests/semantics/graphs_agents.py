@@ -80,6 +80,13 @@ class Verdict(BaseModel):
     why: str
 
 
+def verdict(messages: list[Any]) -> Any:
+    """The call of the schema's tool, under one id in whatever order runs of a batch come."""
+    args = {"good": True, "why": echo(messages)}
+    call = {"name": "Verdict", "args": args, "id": "c1", "type": "tool_call"}
+    return AIMessage(content="", tool_calls=[call])
+
+
 def structured(model: Any, **compiled: Any) -> Any:
     """with_structured_output, parsed and raw."""
     plain = model.with_structured_output(Verdict)
@@ -148,7 +155,7 @@ AGENTS = (
         name="structured",
         build=structured,
         input=QUESTION,
-        reply=lambda messages: {"good": True, "why": echo(messages)},
+        reply=verdict,
     ),
     Case(name="streaming", build=streaming, input=QUESTION),
     Case(name="tagged", build=tagged, input=QUESTION),
