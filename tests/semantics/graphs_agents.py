@@ -156,6 +156,7 @@ AGENTS = (
         build=structured,
         input=QUESTION,
         reply=verdict,
+        is_parallel=True,  # include_raw parses in a branch beside the raw answer
     ),
     Case(name="streaming", build=streaming, input=QUESTION),
     Case(name="tagged", build=tagged, input=QUESTION),
