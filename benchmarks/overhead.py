@@ -88,7 +88,7 @@ def added_per_call(calls: int, seed: int) -> dict[str, float]:
     wall: list[float] = []
     cpu: list[float] = []
 
-    def node(_: State) -> State:
+    def node(state: State) -> State:  # noqa: ARG001 - LangGraph names it
         for prompt in prompts:
             start, start_cpu = time.perf_counter(), time.thread_time()
             own.invoke(prompt)
