@@ -4,9 +4,9 @@
 
 1. Time per node of a chain of 100 and a fan-out of 100 no-op nodes, plain and optimized in turn, so
    that both see the same machine: the median of the ratios of neighbouring runs.
-2. Time added per intercepted call over the plain call's median, the lexical scorer reading each
-   prompt. Wall time holds whatever else the machine does (see the plain call's own p99); CPU time
-   of the thread does not.
+2. Time added per intercepted call over the plain call's median, and what the lexical scorer adds
+   to that for a call from where the plan saw none (elsewhere prompts are not scored). Wall time
+   holds whatever else the machine does (see the plain call's own p99), CPU time does not.
 
 The machine's own noise is shown by the same ratio of plain against plain.
 """
@@ -26,7 +26,8 @@ from _machine import describe
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 
-from graphroute import Model, optimize
+from graphroute import Model, optimize, registry
+from graphroute.protocols import PromptScorer
 from graphroute.providers.scripted import ScriptedChat
 
 SIZE = 100
@@ -120,6 +121,14 @@ def added_per_call(calls: int, seed: int) -> dict[str, float]:
                 else:
                     base = figures[f"plain_{clock}_median_ms"]
                     figures[f"added_{clock}_{name}_ms"] = value - base
+    scorer = registry.build("scorers", "lexical")
+    assert isinstance(scorer, PromptScorer)
+    cpu.clear()
+    for prompt in prompts:
+        start_cpu = time.thread_time()
+        scorer.difficulty([prompt])
+        cpu.append(time.thread_time() - start_cpu)
+    figures["scoring_cpu_p99_ms"] = sorted(cpu)[int(0.99 * calls)] * 1e3
     return figures
 
 

@@ -202,7 +202,9 @@ class Dispatch:
         binary = images * tokens.IMAGE_TOKENS + (files := tokens.files_in(messages))
         caps = [c for c in (request.max_tokens, self._hints.max_output_tokens) if c is not None]
         difficulty = None
-        if policy.prompts is not None and text:
+        # Where the plan knows the step, nothing hangs on the prompt's own score, which takes as
+        # long as the rest of the decision.
+        if self._assignment is None and policy.prompts is not None and text:
             difficulty = float(policy.prompts.difficulty([text])[0])
         self._call = router.CallFacts(
             node=self._node,

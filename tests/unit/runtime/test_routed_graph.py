@@ -250,8 +250,8 @@ def test_a_fault_in_routing_leaves_the_call_to_the_graphs_own_model() -> None:
 
     own, cheap = chat("own"), chat("cheap")
     policy = policy_for(
-        assignment_for("draft", "scripted:cheap"),
         chats={"scripted:cheap": cheap, "scripted:own": own},
+        specs=(spec_for("scripted:cheap", price=0.1), spec_for("scripted:own", price=9.0)),
         prompts=Broken(),
     )
     assert routed(one_node(own), policy).invoke({"question": "q"})["answers"] == ["own"]
