@@ -29,7 +29,7 @@ def one_call(model: Any) -> Any:
 def handles() -> int:
     """Run handles that are still alive."""
     gc.collect()
-    return sum(isinstance(found, RunHandle) for found in gc.get_objects())
+    return sum(type(found) is RunHandle for found in gc.get_objects())
 
 
 @pytest.mark.parametrize("runs", [300, pytest.param(10_000, marks=pytest.mark.slow)])
