@@ -99,8 +99,8 @@ async def await_choice(dispatch: Dispatch) -> Choice:
 
 
 def _settle_dropped() -> None:
-    with suppress(Empty):
-        while True:
+    with suppress(Empty):  # another thread may take the last one
+        while not DROPPED.empty():
             DROPPED.get_nowait()()
 
 

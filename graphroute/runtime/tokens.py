@@ -101,12 +101,12 @@ def upper_bound(text: str) -> int:
     >>> upper_bound("classify") , upper_bound("2026"), upper_bound("")
     (4, 4, 0)
     """
-    words = _WORD.findall(text)
-    letters = len("".join(words))
-    halves = (letters + len(words)) // 2  # half of each word, rounded up
+    rest, words = _WORD.subn("", text)
+    letters = len(text) - len(rest)
+    halves = (letters + words) // 2  # half of each word, rounded up
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     # The blank before a word is part of its token in every byte-pair vocabulary.
-    return size - letters + halves - min(text.count(" "), len(words))
+    return size - letters + halves - min(text.count(" "), words)
 
 
 def size_of(value: object) -> str:
