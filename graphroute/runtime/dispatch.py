@@ -13,11 +13,10 @@ chosen model and tell how it went:
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -47,7 +46,7 @@ from graphroute.runtime.request import Request, read
 from graphroute.runtime.till import UNPRICED, Later, Till
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
 
-logger = logging.getLogger(__name__)
+_NO_HINTS: Final = RouteHints()
 _FAIL_CLOSED = (BudgetExceeded, InvalidResume, PrivacyViolation, UnknownModel)
 
 
@@ -65,6 +64,7 @@ class RunHandle:
 
     policy: Policy
     ledger: Ledger
+    course: Course
     base_depth: int = 0
     above: str = ""
     task: str = ""
@@ -72,10 +72,6 @@ class RunHandle:
     guards: tuple[tuple[str, Policy], ...] = ()
     # Not a uuid4: tests that seed or count those must find them as they left them.
     run_id: str = field(default_factory=lambda: secrets.token_hex(16))
-    course: Course = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "course", Course(self.policy.plan))
 
     def __repr__(self) -> str:
         # Users print configs; a whole plan in there would hide the rest.
@@ -91,10 +87,7 @@ class RunHandle:
 
     def guarded(self, inner: Policy, node: str) -> RunHandle:
         """This handle for a run of an optimized graph that starts inside `node`."""
-        nested = replace(self, guards=(*self.guards, (node, inner)))
-        # The same run: what is known of its course holds on.
-        object.__setattr__(nested, "course", self.course)
-        return nested
+        return replace(self, guards=(*self.guards, (node, inner)))
 
     def is_private_inside(self, node: str) -> bool:
         """Whether an optimized graph within this one keeps `node` on this machine."""
@@ -146,7 +139,7 @@ class Dispatch:
         self._fault: str | None = None
         self._assignment: Assignment | None = None
         self._ahead: Ahead | None = None
-        self._hints = RouteHints()
+        self._hints = _NO_HINTS
         self._own = _own_spec(self._policy, own)
         self._answers = prompts
         self._request: Request | None = None
@@ -267,7 +260,6 @@ class Dispatch:
         taken = self._till.take(order, call)
         if taken is None:
             self._give_up(order, call)
-            raise AssertionError("unreachable")  # pragma: no cover
         planned = None if self._assignment is None else self._assignment.model
         name = taken.spec.name
         return Choice(
@@ -324,7 +316,8 @@ class Dispatch:
             return self._ahead.why
         return "the graph's own model is kept"
 
-    def _give_up(self, order: Sequence[ModelSpec], call: router.CallFacts) -> None:
+    def _give_up(self, order: Sequence[ModelSpec], call: router.CallFacts) -> NoReturn:
+        """Raise what ends the call: money, privacy, or what the models themselves said."""
         reasons = "; ".join(f"{a.model}: {a.reason}" for a in self._attempts) or "no model"
         must_stay = any(a.reason.startswith("private") for a in self._attempts)
         error: BaseException

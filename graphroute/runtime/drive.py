@@ -10,11 +10,11 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -228,25 +228,21 @@ def _restored(answer: Any, restore: Restore | None) -> Any:
     if not isinstance(answer, LLMResult):
         return restore(answer)
     for generations in answer.generations:
-        for generation in generations:
-            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
-                generation.message = restore(generation.message)
+        for generation in _chats(generations):
+            generation.message = restore(cast(AIMessage, generation.message))
     return answer
 
 
 def _message_of(answer: Any) -> AIMessage | None:
     """The answer as one message; those of a list of prompts are added up for their usage."""
-    if not isinstance(answer, LLMResult):
+    if (replies := _replies_of(answer)) is None:
         return answer  # type: ignore[no-any-return]
-    total: AIMessageChunk | None = None
-    for generations in answer.generations:
-        for generation in generations:
-            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
-                message = generation.message
-                usage = message.usage_metadata
-                part = AIMessageChunk(content=message.text, usage_metadata=usage)
-                total = part if total is None else total + part
-    return total
+    parts = (
+        AIMessageChunk(content=message.text, usage_metadata=message.usage_metadata)
+        for messages in replies
+        for message in messages
+    )
+    return _joined(list(parts))
 
 
 def _replies_of(answer: Any) -> Replies | None:
@@ -254,13 +250,16 @@ def _replies_of(answer: Any) -> Replies | None:
     if not isinstance(answer, LLMResult):
         return None
     return tuple(
-        tuple(
-            generation.message
-            for generation in generations
-            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage)
-        )
+        tuple(cast(AIMessage, generation.message) for generation in _chats(generations))
         for generations in answer.generations
     )
+
+
+def _chats(generations: Sequence[Any]) -> Iterator[ChatGeneration]:
+    """Those of a prompt's generations that hold a model's message."""
+    for generation in generations:
+        if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
+            yield generation
 
 
 def _joined(said: list[AIMessageChunk]) -> AIMessageChunk | None:

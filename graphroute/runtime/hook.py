@@ -23,6 +23,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 
 from graphroute.runtime import drive, events_v3, lineage
+from graphroute.runtime.dialect import Written
 from graphroute.runtime.dispatch import Dispatch, RunHandle
 from graphroute.runtime.lineage import find_handle
 
@@ -41,7 +42,7 @@ def _as_asked(config: Any, own: BaseChatModel, chat: BaseChatModel) -> Any:
     Only those of the model that runs reach LangChain's callbacks; a tag like `nostream` or a
     callback that counts tokens is part of the graph and must not go with the model.
     """
-    if chat is own or not (own.tags or own.callbacks or _stated_metadata(own)):
+    if chat is own or not _is_marked(own):
         return config
     own_part = RunnableConfig(tags=own.tags or [], metadata=_stated_metadata(own))
     if own.callbacks:
@@ -65,9 +66,32 @@ def _begin(
     return Dispatch(handle, own, messages, stop=stop, kwargs=kwargs, metadata=metadata)
 
 
+def _is_marked(own: BaseChatModel) -> bool:
+    """Whether the author put tags, metadata or callbacks on the model object."""
+    return bool(own.tags or own.callbacks or _stated_metadata(own))
+
+
 def _stated_metadata(own: BaseChatModel) -> dict[str, Any]:
     # LangChain adds the versions of the model's own package, which say nothing of another's.
     return {key: value for key, value in (own.metadata or {}).items() if key != "lc_versions"}
+
+
+def _calling(method: Any, own: BaseChatModel, value: Any, config: Any) -> drive.Call:
+    """Calls `method` of a chosen model as `own` was called."""
+
+    def call(chat: BaseChatModel, written: Written) -> Any:
+        asked = _as_asked(config, own, chat)
+        return method(chat, value, asked, stop=written.stop, **written.kwargs)
+
+    return call
+
+
+def _invoke_whole(chat: BaseChatModel, *args: Any, **kwargs: Any) -> Any:
+    return chat.invoke(*args, **kwargs)
+
+
+def _ainvoke_whole(chat: BaseChatModel, *args: Any, **kwargs: Any) -> Any:
+    return chat.ainvoke(*args, **kwargs)
 
 
 def _invoke(original: Any) -> Any:
@@ -79,9 +103,7 @@ def _invoke(original: Any) -> Any:
             return original(self, input, config, stop=stop, **kwargs)
         return drive.drive(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(
-                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
+            _calling(original, self, input, config),
         )
 
     return invoke
@@ -96,9 +118,7 @@ def _ainvoke(original: Any) -> Any:
             return await original(self, input, config, stop=stop, **kwargs)
         return await drive.adrive(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(
-                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
+            _calling(original, self, input, config),
         )
 
     return ainvoke
@@ -115,12 +135,8 @@ def _stream(original: Any) -> Any:
             return
         yield from drive.drive_stream(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(
-                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
-            lambda chat, w: chat.invoke(
-                input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
+            _calling(original, self, input, config),
+            _calling(_invoke_whole, self, input, config),
         )
 
     return stream
@@ -136,12 +152,8 @@ def _astream(original: Any) -> Any:
         else:
             pieces = drive.adrive_stream(
                 _begin(handle, self, input, config, stop, kwargs),
-                lambda chat, w: original(
-                    chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-                ),
-                lambda chat, w: chat.ainvoke(
-                    input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-                ),
+                _calling(original, self, input, config),
+                _calling(_ainvoke_whole, self, input, config),
             )
         # Closing this generator early must close the model's own, as if it had been called.
         async with aclosing(pieces) as steps:
@@ -160,12 +172,8 @@ def _events(original: Any) -> Any:
             return original(self, input, config, stop=stop, **kwargs)
         return events_v3.drive_events(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(
-                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
-            lambda chat, w: chat.invoke(
-                input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
+            _calling(original, self, input, config),
+            _calling(_invoke_whole, self, input, config),
         )
 
     return events
@@ -180,12 +188,8 @@ def _aevents(original: Any) -> Any:
             return await original(self, input, config, stop=stop, **kwargs)
         return events_v3.adrive_events(
             _begin(handle, self, input, config, stop, kwargs),
-            lambda chat, w: original(
-                chat, input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
-            lambda chat, w: chat.ainvoke(
-                input, _as_asked(config, self, chat), stop=w.stop, **w.kwargs
-            ),
+            _calling(original, self, input, config),
+            _calling(_ainvoke_whole, self, input, config),
         )
 
     return aevents
@@ -198,7 +202,7 @@ def _list_arguments(
     own: BaseChatModel, chat: BaseChatModel, callbacks: Any, tracing: dict[str, Any]
 ) -> dict[str, Any]:
     """`callbacks` and tracing arguments of `generate`, with what the author put on `own`."""
-    if chat is own or not (own.tags or own.callbacks or _stated_metadata(own)):
+    if chat is own or not _is_marked(own):
         return {"callbacks": callbacks, **tracing}
     asked = RunnableConfig(
         tags=list(tracing.get("tags") or ()), metadata=dict(tracing.get("metadata") or {})
@@ -212,6 +216,18 @@ def _list_arguments(
         "tags": merged["tags"],
         "metadata": merged["metadata"],
     }
+
+
+def _calling_list(
+    method: Any, own: BaseChatModel, prompts: Any, callbacks: Any, tracing: dict[str, Any]
+) -> drive.Call:
+    """`_calling` for a list of prompts."""
+
+    def call(chat: BaseChatModel, written: Written) -> Any:
+        asked = _list_arguments(own, chat, callbacks, tracing)
+        return method(chat, prompts, written.stop, **asked, **written.kwargs)
+
+    return call
 
 
 def _begin_list(
@@ -244,13 +260,7 @@ def _generate(original: Any) -> Any:
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         return drive.drive(
             dispatch,
-            lambda chat, w: original(
-                chat,
-                messages,
-                w.stop,
-                **_list_arguments(self, chat, callbacks, tracing),
-                **w.kwargs,
-            ),
+            _calling_list(original, self, messages, callbacks, tracing),
         )
 
     return generate
@@ -266,13 +276,7 @@ def _agenerate(original: Any) -> Any:
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         return await drive.adrive(
             dispatch,
-            lambda chat, w: original(
-                chat,
-                messages,
-                w.stop,
-                **_list_arguments(self, chat, callbacks, tracing),
-                **w.kwargs,
-            ),
+            _calling_list(original, self, messages, callbacks, tracing),
         )
 
     return agenerate

@@ -79,12 +79,9 @@ def under_node(handle: RunHandle, inherited: Any, configurable: Any) -> RunHandl
     """`handle` for a lineage that starts inside the node that `inherited` names."""
     metadata = inherited.get("metadata") or {}
     tasks = task_parts(metadata, base_depth=handle.base_depth)
-    nested = replace(
+    return replace(
         handle,
         above=handle.path(node_path(metadata, base_depth=handle.base_depth)),
         base_depth=len(segments(str(configurable.get("checkpoint_ns") or ""))),
         task=handle.task or next(iter(tasks), ""),
     )
-    # The same run: what is known of its course holds on.
-    object.__setattr__(nested, "course", handle.course)
-    return nested

@@ -23,6 +23,7 @@ from graphroute.ir.hints import NANO
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime import hook, lineage
+from graphroute.runtime.course import Course
 from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.node_path import segments
@@ -136,7 +137,11 @@ def _begin(self: Any, input: Any, configurable: Mapping[str, Any]) -> RunHandle:
     )
     state = RunState(key=key, ledger=ledger) if can_pause else None
     handle = RunHandle(
-        policy=policy, ledger=ledger, base_depth=len(segments(namespace)), state=state
+        policy=policy,
+        ledger=ledger,
+        course=Course(policy.plan),
+        base_depth=len(segments(namespace)),
+        state=state,
     )
     if state is not None:
         state.run = handle

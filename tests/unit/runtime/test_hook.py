@@ -16,6 +16,7 @@ from langgraph.pregel import Pregel
 
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import hook, lineage
+from graphroute.runtime.course import Course
 from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.ledger import Ledger
 from tests.unit.runtime.situations import policy_for
@@ -133,7 +134,8 @@ def test_a_call_without_a_handle_costs_about_a_microsecond() -> None:
 
 
 def test_a_handle_survives_a_copy_of_the_config_and_says_little() -> None:
-    handle = RunHandle(policy=policy_for(chats={}), ledger=Ledger(limit_nano=None))
+    policy = policy_for(chats={})
+    handle = RunHandle(policy=policy, ledger=Ledger(limit_nano=None), course=Course(policy.plan))
     config = {"configurable": {lineage.KEY: handle}}
     assert copy.deepcopy(config)["configurable"][lineage.KEY] is handle
     assert len(repr(config)) < 120
