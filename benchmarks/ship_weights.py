@@ -19,7 +19,6 @@ import numpy as np
 
 from graphroute import registry
 from graphroute.evaluation import outcomes
-from graphroute.evaluation.choice import taken
 from graphroute.evaluation.crossval import joined
 from graphroute.evaluation.metrics import decile_curve
 from graphroute.protocols import Outcomes
@@ -68,7 +67,7 @@ def measured(make: Callable[[], Any], data: Outcomes) -> dict[str, float]:
     for number in (0, 1):
         inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         outside = outside[is_pair[outside]]
-        scorer = make().fit(taken(data, inside))
+        scorer = make().fit(data.rows(inside))
         need[outside] = scorer.need([data.prompts[i] for i in outside], STRONG, WEAK)
     figures = {}
     for name in ("mmlu", "gsm8k"):

@@ -14,20 +14,19 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from platformdirs import user_data_path
 
 from graphroute import registry
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.langgraph import Walked, walk
-from graphroute.ir.catalog import Model
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.rest import Happened
 from graphroute.planner import make_plan
-from graphroute.pool import Pool, build_pool
+from graphroute.pool import Models, Pool, build_pool
 from graphroute.protocols import PromptScorer, StepScorer
 from graphroute.report import Report
 from graphroute.runtime.periods import PeriodLedger
@@ -35,11 +34,9 @@ from graphroute.runtime.policy import Policy
 from graphroute.runtime.routed_graph import Routing, unwrap, wrap
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    pass
 
 logger = logging.getLogger(__name__)
-
-Models = Literal["auto"] | Sequence["str | BaseChatModel | Model"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +120,6 @@ def compilation(
 ) -> Compilation:
     """Check the arguments of `optimize()` and keep them."""
     limits = budget if isinstance(budget, Budget) else Budget(per_run_usd=budget)
-    if objective not in ("quality", "cost", "latency"):
-        raise InvalidValue(
-            f"objective={objective!r}",
-            value=objective,
-            next_step="use 'quality', 'cost' or 'latency'",
-        )
-    if isinstance(models, str) and models != "auto":
-        raise InvalidValue(
-            f"models={models!r} is one name", value=models, next_step=f"write models=[{models!r}]"
-        )
     for name, hints in (nodes or {}).items():
         if not isinstance(hints, RouteHints):
             raise InvalidValue(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 from graphroute.ir.catalog import Model, ModelSpec
 from graphroute.ir.graph import Graph, Node
-from graphroute.ir.problem import Floats, Problem, Solution
+from graphroute.ir.problem import Floats, Ints, Problem, Solution
 from graphroute.ir.profile import StepScore
 
 if TYPE_CHECKING:
@@ -107,6 +107,16 @@ class Outcomes:
     correct: Floats
     tags: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+
+    def rows(self, chosen: Ints) -> Outcomes:
+        """The outcomes of the prompts with these numbers."""
+        return Outcomes(
+            prompts=tuple(self.prompts[i] for i in chosen),
+            models=self.models,
+            correct=self.correct[chosen],
+            tags=tuple(self.tags[i] for i in chosen) if self.tags else (),
+            ids=tuple(self.ids[i] for i in chosen) if self.ids else (),
+        )
 
 
 @runtime_checkable

@@ -26,18 +26,14 @@ Family = Literal["providers", "scorers", "solvers"]
 def names(family: Family) -> tuple[str, ...]:
     """Names of all plugins of a family, sorted, without importing any of them."""
     folder = Path(__file__).parent / family
-    own = {
-        path.stem
-        for path in folder.glob("*.py")
-        if not path.stem.startswith("_") and "def build(" in path.read_text(encoding="utf-8")
-    }
+    own = {path.stem for path in folder.glob("*.py") if _is_plugin(family, path.stem)}
     return tuple(sorted(own | {point.name for point in entry_points(group=f"graphroute.{family}")}))
 
 
 def load(family: Family, name: str) -> ModuleType:
     """The plugin module `name`; raises `InvalidValue` with the known names if there is none."""
     # Our own files first: reading the entry points of all installed packages takes a while.
-    if name.isidentifier() and not name.startswith("_") and _is_plugin(family, name):
+    if _is_plugin(family, name):
         return import_module(f"graphroute.{family}.{name}")
     if name not in (known := names(family)):
         raise InvalidValue(
@@ -51,6 +47,9 @@ def load(family: Family, name: str) -> ModuleType:
 
 
 def _is_plugin(family: Family, name: str) -> bool:
+    """Whether `name` is a file of ours that builds a plugin."""
+    if not name.isidentifier() or name.startswith("_"):
+        return False
     path = Path(__file__).parent / family / f"{name}.py"
     return path.exists() and "def build(" in path.read_text(encoding="utf-8")
 

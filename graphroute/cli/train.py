@@ -82,14 +82,14 @@ def command(
 
 def _chosen(data: Outcomes, limit: int, choice: str, seed: int) -> Outcomes:
     """The prompts to train on, chosen without a look at their outcomes."""
-    from graphroute.evaluation.choice import drawn, even, taken
+    from graphroute.evaluation.choice import drawn, even
 
     if choice == "random" or limit >= len(data.prompts):
         return drawn(data, limit, seed=seed)
     from graphroute.scorers._topics import Topics
 
     topics = Topics.fit(data.prompts, seed=seed, progress=lambda _what, _done: None)
-    return taken(data, even(topics.vectors(data.prompts), limit, seed=seed))
+    return data.rows(even(topics.vectors(data.prompts), limit, seed=seed))
 
 
 def _mark(data: list[Path], scorer: str, options: dict[str, object]) -> str:

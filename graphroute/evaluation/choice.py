@@ -23,7 +23,7 @@ def drawn(data: Outcomes, count: int, *, seed: int = 0) -> Outcomes:
     if count < 1:
         raise InvalidValue(f"{count} prompts to draw", value=count, next_step="draw at least one")
     order = np.random.default_rng(seed).permutation(len(data.prompts))[:count]
-    return taken(data, np.sort(order))
+    return data.rows(np.sort(order))
 
 
 def even(points: Floats | NDArray[np.float32], count: int, *, seed: int = 0) -> NDArray[np.int64]:
@@ -47,14 +47,3 @@ def even(points: Floats | NDArray[np.float32], count: int, *, seed: int = 0) -> 
         is_free[best] = False
         wanted += mean - seen_as[best]
     return np.array(chosen, dtype=np.int64)
-
-
-def taken(data: Outcomes, rows: NDArray[np.int64]) -> Outcomes:
-    """The outcomes of the prompts with these numbers."""
-    return Outcomes(
-        prompts=tuple(data.prompts[i] for i in rows),
-        models=data.models,
-        correct=data.correct[rows],
-        tags=tuple(data.tags[i] for i in rows) if data.tags else (),
-        ids=tuple(data.ids[i] for i in rows) if data.ids else (),
-    )

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphroute.errors import InvalidValue
-from graphroute.evaluation.choice import taken
 from graphroute.evaluation.tagged import TagTable
 from graphroute.ir.problem import Floats
 from graphroute.protocols import Outcomes, TrainableScorer
 
 Progress = Callable[[str, float], None]
-
-
-class Routes(Protocol):
-    """A trained scorer that also says how much a prompt needs the strong model."""
-
-    def need(
-        self, prompts: Sequence[str], strong: str | None = None, weak: str | None = None
-    ) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,7 +48,7 @@ def cross_validated(
         inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if limit is not None:
             inside = np.random.default_rng(seed + k).permutation(inside)[:limit]
-        part = taken(data, np.sort(inside))
+        part = data.rows(np.sort(inside))
         scorer = make().fit(joined(part, extra) if extra is not None else part, seed=seed)
         out[outside] = scorer.success([data.prompts[i] for i in outside], data.models)
         used = max(used, len(inside))
@@ -77,7 +67,7 @@ def tag_table(
         inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if limit is not None:
             inside = np.random.default_rng(seed + k).permutation(inside)[:limit]
-        table = TagTable().fit(taken(data, np.sort(inside)))
+        table = TagTable().fit(data.rows(np.sort(inside)))
         out[outside] = table.success([data.tags[i] for i in outside])
         used = max(used, len(inside))
     return Predictions(success=out, labels=used)

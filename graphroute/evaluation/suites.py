@@ -177,9 +177,8 @@ def nway_outcomes(paths: Sequence[Path], models: Sequence[str] | None) -> tuple[
             models=data.models,
             next_step="name models that share prompts: --models a,b,c",
         )
-    from graphroute.evaluation.choice import taken
 
-    data = taken(data, whole)
+    data = data.rows(whole)
     at = {ident: i for i, ident in enumerate(data.ids)}
     column = {model: j for j, model in enumerate(data.models)}
     cost = np.zeros(data.correct.shape)

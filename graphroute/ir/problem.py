@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from graphroute.ir.hints import Objective
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Status = Literal["optimal", "feasible", "infeasible", "time_limit"]
 

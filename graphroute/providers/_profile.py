@@ -21,12 +21,11 @@ _FLAGS: tuple[tuple[Capability, str], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits in tokens; None where the object does not say. `is_profiled`: it has a profile."""
+    """Limits in tokens; None where the object does not say."""
 
-    context_tokens: int | None
-    max_output_tokens: int | None
-    capabilities: frozenset[Capability]
-    is_profiled: bool
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: frozenset[Capability] = frozenset()
 
 
 def limits(chat: BaseChatModel) -> Limits:
@@ -45,7 +44,6 @@ def limits(chat: BaseChatModel) -> Limits:
         context_tokens=window if isinstance(window, int) and window > 0 else None,
         max_output_tokens=stated or profile.get("max_output_tokens"),
         capabilities=_capabilities(chat, profile),
-        is_profiled=bool(profile),
     )
 
 

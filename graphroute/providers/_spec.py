@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from graphroute.ir.ability import ability
 from graphroute.ir.catalog import Capability, Model, ModelSpec, Price
+from graphroute.providers import _prices
+from graphroute.providers._profile import Limits
 
 T = TypeVar("T")
 
@@ -28,6 +30,20 @@ class Facts:
     latency_s: float = 0.5
     tokens_per_s: float = 50.0
     overhead_tokens: int = 0
+
+
+def listed_facts(
+    model: Model, provider: str, *, found: Limits, listed: _prices.Listed | None, local: bool
+) -> Facts:
+    """Facts of a model whose price and context may stand in the table."""
+    return Facts(
+        provider=provider,
+        local=local,
+        price=_prices.resolve(model, local=local, listed=listed.price if listed else None),
+        context_tokens=_prices.room(model, found.context_tokens, listed),
+        max_output_tokens=found.max_output_tokens,
+        capabilities=found.capabilities,
+    )
 
 
 def spec(model: Model, facts: Facts) -> ModelSpec:

@@ -12,7 +12,7 @@ from graphroute.ir.catalog import Model
 from graphroute.protocols import Health, Offer
 from graphroute.providers import _prices
 from graphroute.providers._profile import limits
-from graphroute.providers._spec import Facts, spec
+from graphroute.providers._spec import listed_facts, spec
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -39,16 +39,12 @@ class Anthropic:
                 model=model.name,
                 next_step="use 'anthropic:model'",
             )
-        listed = _prices.table("anthropic", wanted)
-        found = limits(_open(wanted, "not-set"))
-        here = bool(model.local)
-        facts = Facts(
-            provider=self.name,
-            local=here,
-            price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=_prices.room(model, found.context_tokens, listed),
-            max_output_tokens=found.max_output_tokens,
-            capabilities=found.capabilities,
+        facts = listed_facts(
+            model,
+            self.name,
+            found=limits(_open(wanted, "not-set")),
+            listed=_prices.table("anthropic", wanted),
+            local=bool(model.local),
         )
         return Offer(spec=spec(model, facts), open=lambda: self._with_key(model.name, wanted))
 

@@ -19,8 +19,8 @@ from graphroute.ir.catalog import Capability, Model
 from graphroute.ir.naming import pool_name
 from graphroute.protocols import Health, Offer
 from graphroute.providers import _prices
-from graphroute.providers._profile import is_local, limits
-from graphroute.providers._spec import Facts, spec
+from graphroute.providers._profile import Limits, is_local, limits
+from graphroute.providers._spec import listed_facts, spec
 
 REQUIRES: tuple[str, ...] = ()
 EXAMPLES: tuple[Mapping[str, object], ...] = ({},)
@@ -74,15 +74,7 @@ class LangChain:
         own, at, _ = rest.rpartition("@")
         # A compatible endpoint elsewhere may serve a model of a listed name at its own price.
         listed = None if here or at else _prices.table(provider, own or rest)
-        found = limits(chat)
-        facts = Facts(
-            provider=provider,
-            local=here,
-            price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=_prices.room(model, found.context_tokens, listed),
-            max_output_tokens=found.max_output_tokens,
-            capabilities=found.capabilities,
-        )
+        facts = listed_facts(model, provider, found=limits(chat), listed=listed, local=here)
         return Offer(spec=spec(model, facts), open=lambda: chat)
 
     def _named(self, model: Model) -> Offer:
@@ -99,14 +91,12 @@ class LangChain:
             )
         require(model.name, "langchain", "langchain")
         require(model.name, package.replace("-", "_"), package)
-        listed = _prices.table(provider, rest)
-        here = bool(model.local)
-        facts = Facts(
-            provider=provider,
-            local=here,
-            price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=_prices.room(model, None, listed),
-            capabilities=_CLOUD_CAPABILITIES,
+        facts = listed_facts(
+            model,
+            provider,
+            found=Limits(capabilities=_CLOUD_CAPABILITIES),
+            listed=_prices.table(provider, rest),
+            local=bool(model.local),
         )
         return Offer(spec=spec(model, facts), open=lambda: open_named(model.name))
 

@@ -23,7 +23,7 @@ from graphroute.providers import _prices
 from graphroute.providers._address import is_loopback
 from graphroute.providers._endpoint import TIMEOUT_S, listings, loopback_settings
 from graphroute.providers._profile import limits
-from graphroute.providers._spec import Facts, spec
+from graphroute.providers._spec import Facts, listed_facts, spec
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -64,16 +64,12 @@ class OpenAI:
         return Offer(spec=spec(model, facts), open=partial(_open, wanted, url, key, here))
 
     def _official(self, model: Model, wanted: str) -> Offer:
-        listed = _prices.table("openai", wanted)
-        found = limits(_open(wanted, None, _NO_KEY, False))
-        here = bool(model.local)
-        facts = Facts(
-            provider=self.name,
-            local=here,
-            price=_prices.resolve(model, local=here, listed=listed.price if listed else None),
-            context_tokens=_prices.room(model, found.context_tokens, listed),
-            max_output_tokens=found.max_output_tokens,
-            capabilities=found.capabilities,
+        facts = listed_facts(
+            model,
+            self.name,
+            found=limits(_open(wanted, None, _NO_KEY, False)),
+            listed=_prices.table("openai", wanted),
+            local=bool(model.local),
         )
         return Offer(spec=spec(model, facts), open=lambda: self._with_key(model.name, wanted))
 

@@ -150,7 +150,7 @@ class TrainedScorer:
             part = self._blank()
             part.models = data.models
             part._fit_raw(
-                rows(data, inside), seed=seed + fold, progress=_share(tell, fold, used + 1)
+                data.rows(inside), seed=seed + fold, progress=_share(tell, fold, used + 1)
             )
             raw[outside] = part._raw([data.prompts[i] for i in outside])
         self.models = data.models
@@ -299,17 +299,6 @@ def check(data: Outcomes) -> None:
             models=tuple(lacking),
             next_step="leave these models out or add their outcomes",
         )
-
-
-def rows(data: Outcomes, chosen: NDArray[np.int64]) -> Outcomes:
-    """The outcomes of the chosen prompts."""
-    return Outcomes(
-        prompts=tuple(data.prompts[i] for i in chosen),
-        models=data.models,
-        correct=data.correct[chosen],
-        tags=tuple(data.tags[i] for i in chosen) if data.tags else (),
-        ids=tuple(data.ids[i] for i in chosen) if data.ids else (),
-    )
 
 
 def _calibrated(raw: Floats, data: Outcomes) -> Calibration:
