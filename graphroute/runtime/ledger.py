@@ -111,9 +111,12 @@ class Ledger:
 
     @property
     def soon_nano(self) -> int:
-        """What calls in flight will give back, at most, when they are settled."""
+        """What calls in flight will give back, at most, when they are settled.
+
+        Money that is only being tried for is not counted: nobody is told when that is given up.
+        """
         with self._lock:
-            return self._reserved - sum(each.amount_nano for each in self._held)
+            return sum(each.amount_nano for each in self._open - self._held)
 
     @property
     def changes(self) -> int:

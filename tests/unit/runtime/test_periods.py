@@ -207,3 +207,22 @@ def test_processes_share_one_budget_and_a_killed_one_locks_nothing_away(tmp_path
     ledger.close()
     results.close()
     results.join_thread()
+
+
+def test_money_that_is_only_tried_for_is_nothing_to_wait_for(tmp_path: Path) -> None:
+    class Watched(PeriodLedger):
+        def reserve(self, amount_nano: int) -> int | None:
+            seen.append(run.soon_nano)
+            return super().reserve(amount_nano)
+
+    seen: list[int] = []
+    periods = Watched(tmp_path / "ledger.sqlite3", day_nano=50, clock=lambda: NOON)
+    run = Ledger(limit_nano=200, periods=periods)
+    held = run.reserve(30)
+    assert held is not None
+    assert run.reserve(30) is None
+    assert seen == [0, 30]
+    assert run.soon_nano == 30
+    run.settle(held, 10)
+    assert run.soon_nano == 0
+    periods.close()
