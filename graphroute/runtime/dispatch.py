@@ -37,13 +37,14 @@ from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
 from graphroute.runtime import dialect, fallback, router, tokens
 from graphroute.runtime.course import Ahead, Course
+from graphroute.runtime.later import Later
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
 from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
-from graphroute.runtime.till import UNPRICED, Later, Till
+from graphroute.runtime.till import UNPRICED, Till
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
 
 _NO_HINTS: Final = RouteHints()
@@ -388,9 +389,8 @@ class Dispatch:
         self._record_failure(error)
         raise error
 
-    def waited(self) -> None:
-        """The caller cannot wait, or not longer: what cannot be paid now goes elsewhere."""
-        self._till.may_wait = False
+    def cancelled(self) -> None:
+        """The caller was stopped while it waited to be given a model."""
 
     def hold(self, choice: Choice) -> None:
         """The call is a stream that its reader may keep open: no other call waits for its end."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
@@ -23,13 +22,10 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from graphroute.runtime.dialect import Restore, Written
 from graphroute.runtime.dispatch import Choice, Dispatch
+from graphroute.runtime.later import Later
 from graphroute.runtime.pause import Replies
-from graphroute.runtime.till import Later
 
 routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
-
-WAIT_S = 60.0
-"""How long a call waits for money that calls beside it hold, before it takes what there is."""
 
 DROPPED: SimpleQueue[Callable[[], object]] = SimpleQueue()
 """How calls end whose streams the garbage collector dropped; run before the next choice."""
@@ -64,38 +60,48 @@ async def aopen_chat(dispatch: Dispatch, choice: Choice) -> BaseChatModel:
 
 
 def next_choice(dispatch: Dispatch) -> Choice:
-    """The next model to call, once the money for it is there."""
-    give_up = time.monotonic() + WAIT_S
+    """The next model to call, once all that it waits for is there."""
     _settle_dropped()
     while True:
         try:
             return dispatch.choose()
         except Later as later:
-            ended = threading.Event()
+            woken = threading.Event()
             # Blocking a running event loop could keep the very calls from ending it waits for.
-            left = 0.0 if _in_loop() else give_up - time.monotonic()
-            if left > 0:
-                later.ledger.when_changed(later.seen, ended.set)
-            if left <= 0 or not ended.wait(left):
-                dispatch.waited()
+            can_wait = later.patience_s > 0 and not (later.gives_up and _in_loop())
+            if can_wait and later.when is not None:
+                later.when(woken.set)
+            if not (can_wait and _wait(dispatch, woken, later.patience_s)) and later.gives_up:
+                later.gives_up()
 
 
 async def await_choice(dispatch: Dispatch) -> Choice:
     """`next_choice`, awaiting."""
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + WAIT_S
     _settle_dropped()
     while True:
         try:
             return dispatch.choose()
         except Later as later:
-            ended = asyncio.Event()
-            wake = functools.partial(_wake, loop, ended)
-            later.ledger.when_changed(later.seen, wake)
+            woken = asyncio.Event()
+            if later.when is not None:
+                later.when(functools.partial(_wake, loop, woken))
             try:
-                await asyncio.wait_for(ended.wait(), max(0.0, give_up - loop.time()))
+                await asyncio.wait_for(woken.wait(), max(0.0, later.patience_s))
             except TimeoutError:
-                dispatch.waited()
+                if later.gives_up is not None:
+                    later.gives_up()
+            except BaseException:
+                dispatch.cancelled()
+                raise
+
+
+def _wait(dispatch: Dispatch, woken: threading.Event, patience_s: float) -> bool:
+    try:
+        return woken.wait(patience_s)
+    except BaseException:
+        dispatch.cancelled()
+        raise
 
 
 def _settle_dropped() -> None:

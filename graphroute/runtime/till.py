@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphroute.errors import BudgetExceeded
@@ -19,10 +21,14 @@ from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt
 from graphroute.runtime import asking, router
 from graphroute.runtime.course import Course
+from graphroute.runtime.later import Later
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.spans import Purse
 from graphroute.runtime.turn import Turn
+
+WAIT_S = 60.0
+"""How long a call waits for money that calls beside it hold, before it takes what there is."""
 
 UNPRICED = "budget: its price is unknown"
 """Why a model is passed over under a limit when nobody knows what it costs."""
@@ -37,20 +43,12 @@ class Taken:
     cap_tokens: int | None
 
 
-class Later(Exception):
-    """A call's money is put aside for calls in flight; ask again when one of them ends."""
-
-    def __init__(self, *, ledger: Ledger, seen: int) -> None:
-        super().__init__("calls in flight hold the money")
-        self.ledger, self.seen = ledger, seen
-
-
 class Till:
     """Reserves for one call; not shared between threads.
 
     turn: the call's part in pausing, None in a run that cannot be paused
     attempts: where it is noted why a model was passed over
-    may_wait: False once the caller cannot wait, or has waited long enough
+    clock: monotonic seconds, for how long the call has waited
     """
 
     def __init__(
@@ -63,10 +61,12 @@ class Till:
         assignment: Assignment | None,
         turn: Turn | None,
         attempts: list[Attempt],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger, self._course, self._policy = ledger, course, policy
         self._node, self._turn, self._attempts = node, turn, attempts
-        self.may_wait = True
+        self._clock, self._may_wait = clock, True
+        self._give_up_at: float | None = None
         self._out_expected = float(router.DEFAULT_OUT_TOKENS)
         if assignment is not None:
             self._out_expected = assignment.out_tokens
@@ -157,8 +157,20 @@ class Till:
     ) -> None:
         """Have the call wait where calls in flight will give back enough for it."""
         soon = self._ledger.soon_nano
-        if self.may_wait and soon and (available or 0) + soon >= self._bounds(spec, call).least:
-            raise Later(ledger=self._ledger, seen=changes)
+        if not (self._may_wait and soon):
+            return
+        if (available or 0) + soon >= self._bounds(spec, call).least:
+            now = self._clock()
+            self._give_up_at = self._give_up_at or now + WAIT_S
+            raise Later(
+                "calls in flight hold the money",
+                when=functools.partial(self._ledger.when_changed, changes),
+                patience_s=self._give_up_at - now,
+                gives_up=self._stop_waiting,
+            )
+
+    def _stop_waiting(self) -> None:
+        self._may_wait = False
 
     def _note(self, spec: ModelSpec, reason: str) -> None:
         attempt = Attempt(model=spec.name, reason=reason)
