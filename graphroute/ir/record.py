@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphroute.ir.verdict import Verdict
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -24,6 +26,18 @@ class CallRecord:
     cap_tokens: limit on the answer that the budget imposed, None if it imposed none
     difficulty: of the prompt, in [0, 1]; None where the plan decided and it was not scored
     error: the exception's type and text where the call failed for good
+    graph, graph_name: fingerprint and name of the planned graph
+    thread: LangGraph's thread id, `""` without one
+    iteration: which visit of the node in this run, from 1; None where nobody counted
+    predicted_quality: probability of a good answer that the plan gave, in [0, 1]
+    predicted_cost_nano, predicted_s: what the plan expected of one call of the planned model
+    cached_tokens: part of `in_tokens` that the provider read from its own prompt cache
+    cache: where the answer came from without asking a model (`"memory"`, `"disk"`, `"flight"`,
+        `"semantic"`, `"node"`, …); None where a model was asked
+    retries: attempts at this call before the one that ended it
+    quality: score of the answer in [0, 1] by its verdicts; None where nobody judged it
+    prompt_sha: SHA-256 of the prompt's text, 16 hex digits; prompt_chars: its length
+    prompt, answer: the texts themselves, only where `Store(keep_text=True)` asks for them
     """
 
     run_id: str
@@ -45,3 +59,19 @@ class CallRecord:
     attempts: tuple[Attempt, ...] = ()
     fault: str | None = None
     error: str | None = None
+    graph: str = ""
+    graph_name: str = ""
+    thread: str = ""
+    iteration: int | None = None
+    predicted_quality: float | None = None
+    predicted_cost_nano: int | None = None
+    predicted_s: float | None = None
+    cached_tokens: int = 0
+    cache: str | None = None
+    retries: int = 0
+    verdicts: tuple[Verdict, ...] = ()
+    quality: float | None = None
+    prompt_sha: str = ""
+    prompt_chars: int = 0
+    prompt: str | None = None
+    answer: str | None = None
