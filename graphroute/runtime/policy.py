@@ -17,6 +17,7 @@ from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime.fallback import Outages
+from graphroute.runtime.foretold import foretold
 from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
 
@@ -43,6 +44,9 @@ class Policy:
     periods: the ledger of day and month budgets, where there are any
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
     ask: pauses a run at its limit until somebody gives it a new one
+    sink: takes each record as well, to keep it beyond this process; one that raises is dropped
+    keep_text: records carry prompts and answers (never those of private nodes)
+    last_run_id: of the run that began last, `""` before the first
     """
 
     plan: Plan
@@ -57,6 +61,9 @@ class Policy:
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)
     ask: Ask | None = None
+    sink: Callable[[CallRecord], None] | None = None
+    keep_text: bool = False
+    last_run_id: str = ""
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _excess: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -84,8 +91,15 @@ class Policy:
 
     def record(self, record: CallRecord) -> None:
         """Keep a finished call."""
+        record = foretold(record, self.plan)
         with self._lock:
             self._records.append(record)
+        if (sink := self.sink) is not None:
+            try:
+                sink(record)
+            except Exception as fault:
+                self.sink = None
+                logger.warning("records are no longer kept: %s: %s", type(fault).__name__, fault)
         if record.fault:
             logger.warning("routing fault at node %r: %s", record.node, record.fault)
 
