@@ -23,6 +23,8 @@ class Happened:
     now: nodes whose turn it is, with their calls' tasks still to run; where it is given, what
         comes after these counts instead of what comes after `last`
     spent_usd, elapsed_s: what it cost and took until now; money reserved counts as spent
+    left_usd: what the rest may cost; where it is given, it counts instead of the plan's budget
+        less `spent_usd` (a limit that was raised, a paced allowance)
     failed: models that can serve no further call
     prices: USD per million tokens (prompt, answer) of models whose price is another now
     """
@@ -30,6 +32,7 @@ class Happened:
     last: tuple[str, ...] = ()
     now: Mapping[str, float] = field(default_factory=_nothing)
     spent_usd: float = 0.0
+    left_usd: float | None = None
     elapsed_s: float = 0.0
     failed: frozenset[str] = frozenset()
     prices: Mapping[str, tuple[float, float]] = field(default_factory=_no_prices)

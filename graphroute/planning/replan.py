@@ -67,8 +67,8 @@ class Replanner:
         if happened.failed:
             down = np.array([name in happened.failed for name in problem.models])
             feasible = feasible & ~down
-        left = None
-        if problem.budget_usd is not None:
+        left = happened.left_usd
+        if left is None and problem.budget_usd is not None:
             left = max(0.0, problem.budget_usd - happened.spent_usd)
         value = problem.log_quality * (self._weight * visits)[:, None]
         if problem.objective == "cost":
