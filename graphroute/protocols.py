@@ -7,6 +7,7 @@
 | `PromptScorer` | how hard is this prompt? | `scorers/` |
 | `TrainableScorer` | … and which model answers it well, learned from outcomes? | `scorers/` |
 | `Solver` | which model for which step? | `solvers/` |
+| `Cache` | where is kept what need not be computed again? | `caches/` |
 
 A plugin is a file with `build(**options)`; `graphroute.registry` finds it by its name.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
+from graphroute.ir.cache import CacheEntry, CacheFind, CacheStats
 from graphroute.ir.catalog import Model, ModelSpec
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.problem import Floats, Ints, Problem, Solution
@@ -161,4 +163,64 @@ class Solver(Protocol):
 
     def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
         """The best assignment found, with status, bound and gap."""
+        ...
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """Bytes by key; loses rather than fails.
+
+    Every method may be called from any thread. A fault of the backend (disk full, file damaged,
+    another process in the way) is a miss and a warning in the log; no method raises it. What is
+    put may be gone at any later moment, and is never found changed.
+    """
+
+    name: str
+
+    def get(self, key: str) -> bytes | None:
+        """The value of `key`; None where there is none or its time is over."""
+        ...
+
+    def find(self, key: str) -> CacheFind | None:
+        """`get`, with the entry's tags and what is left of its time."""
+        ...
+
+    def put(
+        self,
+        key: str,
+        value: bytes,
+        *,
+        tags: Mapping[str, str] | None = None,
+        ttl_s: float | None = None,
+    ) -> None:
+        """Keep `value` for `ttl_s` seconds, or for as long as there is room.
+
+        tags: what the entry is found and told by: `node`, `model` …; one tagged `private`
+            (`ir.cache.PRIVATE`) is not kept where it could be read from outside this process
+        """
+        ...
+
+    def delete(self, key: str) -> bool:
+        """Forget `key`; whether it was there."""
+        ...
+
+    def clear(
+        self, *, node: str | None = None, older_than_s: float | None = None, dry_run: bool = False
+    ) -> int:
+        """Forget all entries, or those of a node (and what is below it), or those put so long ago.
+
+        Returns how many they are; a dry run only counts.
+        """
+        ...
+
+    def entries(self, node: str | None = None) -> Sequence[CacheEntry]:
+        """What is kept, of a node (and what is below it) or at all."""
+        ...
+
+    def stats(self) -> CacheStats:
+        """The cache in numbers."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files; a cache that is used again opens them again."""
         ...

@@ -20,7 +20,7 @@ from typing import Literal
 
 from graphroute.errors import InvalidValue, ProviderUnavailable
 
-Family = Literal["providers", "scorers", "solvers"]
+Family = Literal["caches", "providers", "scorers", "solvers"]
 
 
 def names(family: Family) -> tuple[str, ...]:

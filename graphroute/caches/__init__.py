@@ -1,0 +1,3 @@
+"""Where answers are kept: one backend per file, behind `protocols.Cache`."""
+
+from __future__ import annotations
