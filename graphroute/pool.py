@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from graphroute import registry
 from graphroute.errors import GraphrouteError, InvalidValue, PoolError, ProviderUnavailable
@@ -35,12 +35,14 @@ class Pool:
     own: specs of the graph's own models by pool name, the baseline of the saving; where the pool
         lists one under another name, that member's spec
     warnings: what could not be looked up, for the plan and the log
+    chats: the models that were given as objects, with whatever settings they have, by name
     """
 
     catalog: Catalog
     own: Mapping[str, ModelSpec]
     warnings: tuple[str, ...] = ()
     openers: Mapping[str, Callable[[], BaseChatModel]] = field(repr=False)
+    chats: Mapping[str, BaseChatModel] = field(default_factory=dict, repr=False)
     _opened: dict[str, BaseChatModel] = field(default_factory=dict, init=False, repr=False)
     _locks: dict[str, threading.Lock] = field(default_factory=dict, init=False, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -90,6 +92,7 @@ def build_pool(
     warnings: list[str] = []
     members = _members(models, sources, warnings)
     offers: dict[str, Offer] = {}
+    chats = dict(own)
     faults: list[GraphrouteError] = []
     for member in members:
         try:
@@ -103,6 +106,8 @@ def build_pool(
                 # A text that means the graph's own model: that object, with its settings.
                 member = replace(member, chat=own[member.name])  # noqa: PLW2901
             offers[member.name] = sources.offer(member)
+            if member.chat is not None:
+                chats[member.name] = cast("BaseChatModel", member.chat)
         except GraphrouteError as fault:
             faults.append(fault)
     if faults:
@@ -130,6 +135,7 @@ def build_pool(
         own={name: replace(known[name].spec, original=True) for name in sorted(known)},
         openers={name: offer.open for name, offer in (known | offers).items()},
         warnings=tuple(warnings),
+        chats=chats,
     )
 
 

@@ -19,6 +19,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from graphroute.errors import PoolError
+from graphroute.ir.catalog import ModelSpec
 from graphroute.runtime.request import Request
 
 Restore = Callable[[AIMessage], AIMessage]
@@ -150,9 +151,32 @@ def _as_made(request: Request, target: BaseChatModel) -> Written:
     return Written(kwargs=kwargs, stop=None)
 
 
+def temperature(
+    request: Request, spec: ModelSpec, target: BaseChatModel | None, *, is_own: bool
+) -> float | None:
+    """The temperature that a call on `target` is made at; None where its provider decides.
+
+    target: None for a model that was named only: it is made without a setting of its own
+    is_own: the call goes to the model it was made on, with its arguments as they are
+    """
+    asked = request.sampling.get("temperature")
+    if target is None:
+        reasons = spec.provider == "openai" and _names_reasoning(spec.name.partition(":")[2])
+        return None if reasons else asked
+    if _is_reasoning(target):
+        return None
+    stated = getattr(target, "temperature", None)
+    if is_own or "temperature" not in target.model_fields_set:
+        return stated if asked is None else asked
+    return stated
+
+
 def _is_reasoning(target: BaseChatModel) -> bool:
     """Whether the model is one of OpenAI's that reason, which refuse most settings with a 400."""
-    name = str(getattr(target, "model_name", "") or getattr(target, "model", ""))
+    return _names_reasoning(str(getattr(target, "model_name", "") or getattr(target, "model", "")))
+
+
+def _names_reasoning(name: str) -> bool:
     name = name.rpartition("/")[2]
     return name.startswith(("o1", "o3", "o4", "gpt-5")) and "chat" not in name
 

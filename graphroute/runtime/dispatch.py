@@ -42,6 +42,7 @@ from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
 from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
+from graphroute.runtime.recall import Recall, SharedFailure
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
 from graphroute.runtime.till import UNPRICED, Till
@@ -104,6 +105,7 @@ class Choice:
     """A model to call now. `chat` None: open it with `policy.open(spec.name)` first.
 
     is_replay: `chat` gives an answer again that an earlier attempt has paid for
+    recalled: where the cache had the answer that `chat` gives again, `""` where it had none
     """
 
     spec: ModelSpec
@@ -112,6 +114,7 @@ class Choice:
     reservation: Reservation
     cap_tokens: int | None
     is_replay: bool = False
+    recalled: str = ""
 
 
 class Dispatch:
@@ -146,6 +149,7 @@ class Dispatch:
         self._request: Request | None = None
         self._call: router.CallFacts | None = None
         self._turn: Turn | None = None
+        self._recall: Recall | None = None
         try:
             self._read(messages)
             self._turn = self._begin_turn(messages, metadata)
@@ -222,6 +226,16 @@ class Dispatch:
         `BudgetExceeded` and `PrivacyViolation` fail closed; any other fault of the choice itself
         leaves the call to the graph's own model and is recorded.
         """
+        while True:
+            try:
+                return self._choose()
+            except SharedFailure as shared:
+                # As if this call had been made itself and had failed.
+                self.handle.course.called(self._node)
+                if not self.failed(self._free(shared.spec), shared.error):
+                    raise shared.error from None
+
+    def _choose(self) -> Choice:
         if self._turn is not None and (replies := self._turn.replies) is not None:
             self._turn.redo(lambda: self._till.payload((), self._call or self._bare_facts()))
             return self._replay(replies)
@@ -229,7 +243,7 @@ class Dispatch:
             if self._call is None:
                 return self._own_choice(self._bare_facts())
             return self._ranked_choice(self._call)
-        except (*_FAIL_CLOSED, Later):
+        except (*_FAIL_CLOSED, Later, SharedFailure):
             raise
         except Exception as fault:
             if is_control_flow(fault):
@@ -257,18 +271,53 @@ class Dispatch:
         return self._affordable(order, call)
 
     def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
-        """The first model that the money allows; at the limit, what the budget says to do there."""
+        """The first model that the money allows; at the limit, what the budget says to do there.
+
+        An answer that is known costs nothing, so it is looked for before money is put aside.
+        """
+        if order and (known := self._known(order[0])) is not None:
+            return known
         taken = self._till.take(order, call)
         if taken is None:
             self._give_up(order, call)
-        planned = None if self._assignment is None else self._assignment.model
-        name = taken.spec.name
+        if taken.spec is not order[0]:
+            try:
+                known = self._known(taken.spec)
+            except BaseException:
+                self.handle.ledger.release(taken.reservation)
+                raise
+            if known is not None:
+                self.handle.ledger.release(taken.reservation)
+                return known
         return Choice(
             spec=taken.spec,
-            chat=self.own if name == self._own.name else None,
-            why=self._why(name, planned),
+            chat=self._chat(taken.spec),
+            why=self._why(taken.spec.name),
             reservation=taken.reservation,
             cap_tokens=taken.cap_tokens,
+        )
+
+    def _chat(self, spec: ModelSpec) -> BaseChatModel | None:
+        return self.own if spec.name == self._own.name else None
+
+    def _known(self, spec: ModelSpec) -> Choice | None:
+        """The answer of an equal call on `spec`, None where there is none."""
+        if self._recall is None:
+            return None
+        if (found := self._recall.find(spec)) is None:
+            return None
+        self.handle.course.called(self._node)
+        chat = ReplayedChat.of((found.messages,), model_name=spec.name, pieces=found.pieces)
+        return replace(self._free(spec), chat=chat, is_replay=True, recalled=found.source)
+
+    def _free(self, spec: ModelSpec) -> Choice:
+        """`spec` for a call that is not made, and so costs nothing."""
+        return Choice(
+            spec=spec,
+            chat=self._chat(spec),
+            why=self._why(spec.name),
+            reservation=Reservation(0),
+            cap_tokens=None,
         )
 
     def _replay(self, replies: Replies) -> Choice:
@@ -304,9 +353,10 @@ class Dispatch:
             or bool(self.handle.guards and self.handle.is_private_inside(self._node))
         )
 
-    def _why(self, name: str, planned: str | None) -> str:
-        if planned is None:
+    def _why(self, name: str) -> str:
+        if self._assignment is None:
             return "no step of the plan"
+        planned = self._assignment.model
         return "plan" if name == planned else self._why_not(planned)
 
     def _why_not(self, planned: str) -> str:
@@ -391,10 +441,14 @@ class Dispatch:
 
     def cancelled(self) -> None:
         """The caller was stopped while it waited to be given a model."""
+        if self._recall is not None:
+            self._recall.cancelled()
 
     def hold(self, choice: Choice) -> None:
         """The call is a stream that its reader may keep open: no other call waits for its end."""
         self.handle.ledger.hold(choice.reservation)
+        if self._recall is not None:
+            self._recall.hold()
 
     # -- calling
 
@@ -415,18 +469,43 @@ class Dispatch:
     # -- ending
 
     def succeeded(
-        self, choice: Choice, answer: AIMessage | None, *, replies: Replies | None = None
+        self,
+        choice: Choice,
+        answer: AIMessage | None,
+        *,
+        replies: Replies | None = None,
+        pieces: Sequence[int] = (),
     ) -> None:
         """Settle and record a call that was answered (for a stream: with all its chunks added).
 
         replies: the answers to each of several prompts, of which `answer` is the sum
+        pieces: lengths in characters of a stream's chunks
         """
-        if choice.is_replay:
+        if choice.is_replay and not choice.recalled:
             return
         usage = self._usage(answer)
         self._settle(choice, usage, error=None)
-        self._policy.outages.clear(choice.spec.name)
+        if not choice.is_replay:
+            self._policy.outages.clear(choice.spec.name)
+            self._share(choice, answer, replies, pieces)
         self._keep(answer, replies)
+
+    def _share(
+        self,
+        choice: Choice,
+        answer: AIMessage | None,
+        replies: Replies | None,
+        pieces: Sequence[int],
+    ) -> None:
+        """Keep the answer for equal calls, now and later."""
+        if self._recall is None:
+            return
+        messages = replies[0] if replies else (answer,) if answer is not None else ()
+        if messages and not (choice.cap_tokens and _is_cut_off(messages[-1])):
+            self._recall.answered(messages, pieces=pieces)
+        else:
+            # Nobody else has asked for an answer that this run's money cut short.
+            self._recall.cancelled()
 
     def _keep(self, answer: AIMessage | None, replies: Replies | None = None) -> None:
         """Keep what was paid for, in case LangGraph runs the node again."""
@@ -442,6 +521,7 @@ class Dispatch:
         """
         if choice.is_replay:
             return False
+        self._tell_others(error)
         unavailable = fallback.is_unavailable(error)
         if unavailable:
             self._policy.outages.note(choice.spec.name, error)
@@ -471,6 +551,15 @@ class Dispatch:
         self._settle(choice, usage, error=f"{type(error).__name__}: {error}"[:500])
         return False
 
+    def _tell_others(self, error: BaseException) -> None:
+        """Tell equal calls that wait for this one how it ended."""
+        if self._recall is None:
+            return
+        if isinstance(error, Exception) and not is_control_flow(error):
+            self._recall.failed(error)
+        else:
+            self._recall.cancelled()
+
     def _usage(self, answer: AIMessage | None) -> tokens.Usage:
         """Tokens of an answer; under a limit, what is not reported counts as the most it can be."""
         call, is_limited = self._call or self._bare_facts(), self._policy.budget.is_limited
@@ -481,7 +570,8 @@ class Dispatch:
         )
 
     def _settle(self, choice: Choice, usage: tokens.Usage, *, error: str | None) -> None:
-        cost, aside = _cost_nano(choice.spec.price, usage), choice.reservation.amount_nano
+        cost = 0 if choice.recalled else _cost_nano(choice.spec.price, usage)
+        aside = choice.reservation.amount_nano
         try:
             self.handle.ledger.settle(choice.reservation, cost)
         except LedgerUnavailable as fault:
@@ -504,6 +594,7 @@ class Dispatch:
                 baseline_nano=_cost_nano(own, usage) if own.is_known else None,
                 cap_tokens=choice.cap_tokens,
                 error=error,
+                cache=choice.recalled or None,
             )
         )
 
@@ -530,6 +621,7 @@ class Dispatch:
         baseline_nano: int | None,
         cap_tokens: int | None,
         error: str | None,
+        cache: str | None = None,
     ) -> CallRecord:
         return CallRecord(
             run_id=self.handle.run_id,
@@ -551,6 +643,7 @@ class Dispatch:
             attempts=tuple(self._attempts),
             fault=self._fault,
             error=error,
+            cache=cache,
         )
 
 
@@ -564,6 +657,13 @@ def _own_spec(policy: Policy, own: BaseChatModel) -> ModelSpec:
             return spec
     price = Price(in_usd=0.0, out_usd=0.0, source="unknown", is_known=False)
     return ModelSpec(name=Model(name).name, provider="unknown", local=False, price=price)
+
+
+def _is_cut_off(message: AIMessage) -> bool:
+    """Whether the answer ended at a limit on its length, in any provider's words."""
+    said = message.response_metadata
+    reason = said.get("finish_reason") or said.get("stop_reason") or said.get("done_reason")
+    return reason in ("length", "max_tokens", "MAX_TOKENS")
 
 
 def _cost_nano(price: Price, usage: tokens.Usage) -> int:

@@ -191,7 +191,7 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
             if dispatch.failed(choice, error, partial=_joined(said)):
                 continue
             raise
-        dispatch.succeeded(choice, _joined(said))
+        dispatch.succeeded(choice, _joined(said), pieces=[len(chunk.text) for chunk in said])
         return
 
 
@@ -224,7 +224,7 @@ async def adrive_stream(
             if dispatch.failed(choice, error, partial=_joined(said)):
                 continue
             raise
-        dispatch.succeeded(choice, _joined(said))
+        dispatch.succeeded(choice, _joined(said), pieces=[len(chunk.text) for chunk in said])
         return
 
 

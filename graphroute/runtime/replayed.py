@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -26,12 +26,17 @@ class ReplayedChat(BaseChatModel):
 
     model_name: str
     _left: deque[tuple[AIMessage, ...]] = PrivateAttr(default_factory=deque)
+    _pieces: tuple[int, ...] = PrivateAttr(default=())
 
     @classmethod
-    def of(cls, replies: Replies, *, model_name: str) -> ReplayedChat:
-        """A model for one call; `model_name` is shown to callbacks."""
+    def of(cls, replies: Replies, *, model_name: str, pieces: Sequence[int] = ()) -> ReplayedChat:
+        """A model for one call; `model_name` is shown to callbacks.
+
+        pieces: lengths in characters of the chunks in which the answer is streamed, else in one
+        """
         chat = cls(model_name=model_name)
         chat._left.extend(replies)
+        chat._pieces = tuple(pieces)
         return chat
 
     @property
@@ -57,10 +62,25 @@ class ReplayedChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,  # noqa: ARG002 - as above
     ) -> Iterator[ChatGenerationChunk]:
-        chunk = ChatGenerationChunk(message=_as_chunk(self._left.popleft()[0]))
-        if run_manager:
-            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-        yield chunk
+        whole = _as_chunk(self._left.popleft()[0])
+        for message in _in_pieces(whole, self._pieces):
+            chunk = ChatGenerationChunk(message=message)
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+
+def _in_pieces(whole: AIMessageChunk, lengths: Sequence[int]) -> Iterator[AIMessageChunk]:
+    """The text as it came; what is not text (usage, tool calls) comes with the last piece."""
+    text = whole.content
+    if not isinstance(text, str) or sum(lengths) != len(text):
+        yield whole
+        return
+    start = 0
+    for length in [each for each in lengths if each][:-1]:
+        yield AIMessageChunk(content=text[start : start + length], id=whole.id)
+        start += length
+    yield whole.model_copy(update={"content": text[start:]})
 
 
 def _as_chunk(reply: AIMessage) -> AIMessageChunk:
