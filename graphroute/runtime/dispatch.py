@@ -453,9 +453,10 @@ class Dispatch:
     # -- calling
 
     def arguments(self, choice: Choice, chat: BaseChatModel) -> dialect.Written:
-        """What to call `chat` with. The graph's own model gets the call as it was made."""
+        """What to call `chat` with, now. The graph's own model gets the call as it was made."""
         if choice.is_replay:
             return dialect.Written(kwargs={}, stop=None)
+        self.handle.ledger.start(choice.reservation)
         if chat is self.own or self._request is None:
             written = dialect.Written(kwargs=dict(self.kwargs), stop=self.stop)
         else:

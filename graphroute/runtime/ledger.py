@@ -25,7 +25,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphroute.errors import InvalidValue
+from graphroute.errors import BudgetExceeded, InvalidValue
+from graphroute.ir.hints import NANO
 from graphroute.runtime.periods import PeriodLedger
 from graphroute.runtime.spans import Purse
 
@@ -82,6 +83,27 @@ class Ledger:
                 else:
                     self._open.add(reservation)
         return reservation
+
+    def start(self, reservation: Reservation) -> None:
+        """The call goes out now: should this process die, its worst case counts as spent.
+
+        Without this, what a process has put aside when it dies is free again. Raises
+        `BudgetExceeded` where the money was given up for lost meanwhile and is gone.
+        """
+        if self.periods is None or reservation.period_id is None or not reservation.amount_nano:
+            return
+        if self.periods.start(reservation.period_id, reservation.amount_nano):
+            return
+        purse = self.periods.purse(reservation.amount_nano) or self.own_purse
+        raise BudgetExceeded(
+            f"the money put aside for a call was given up before it began, and what is left of the "
+            f"{purse.name}'s budget of ${purse.limit_nano / NANO:.6f} is less than the "
+            f"${reservation.amount_nano / NANO:.6f} it may cost",
+            limit=purse.name,
+            spent_usd=purse.spent_nano / NANO,
+            limit_usd=purse.limit_nano / NANO,
+            next_step="raise the budget, or begin the run anew",
+        )
 
     def settle(self, reservation: Reservation, cost_nano: int) -> None:
         """Replace a reservation by the real cost; a second end of the same one does nothing."""

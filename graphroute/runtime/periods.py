@@ -1,57 +1,48 @@
-"""Day and month budgets: one SQLite file that all threads, tasks and processes count in.
+"""Day and month budgets: what all threads, tasks and processes together may spend.
 
-A reservation is a row; settling replaces it by money spent in the periods it was made in. SQLite's
-write lock makes each step atomic between processes, and its journal makes a process that is killed
-at any instant leave either the whole step or nothing. Rows of processes that are gone, and rows
-older than `EXPIRY_S`, are dropped before each reservation, so that a crash locks no money away.
-Ids are never used twice, so a settlement that comes after its row expired ends no other's.
+A reservation is a row; settling replaces it by money spent in the periods it was made in. What
+becomes of a row whose process is gone, or that is older than `EXPIRY_S`, hangs on whether its call
+had gone out:
 
-Periods are days and months in UTC, so a change of time zone moves nothing. The latest time ever
-seen is kept: a clock set back does not open an old period again. The pace of each period
+```
+ reserve ──► put aside ──► start ──► started ──► settle ──► spent: what it cost
+                 │                      │
+             its process dies      its process dies
+                 ▼                      ▼
+          free for others again    spent: the worst it can cost, as the provider may bill it
+                                        │
+                                   settled all the same (another machine, a very slow call)
+                                        ▼
+                                   spent: what it cost
+```
+
+So the books never show less than what providers can bill, and a crash locks away nothing that they
+cannot. Ids are never used twice, so a settlement that comes late ends no other's.
+
+Periods are days and months in UTC, so a change of time zone moves nothing. The pace of each period
 (`pacer`) is kept in the same file and moves on when a run begins.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import psutil
-
-from graphroute.errors import LedgerUnavailable
 from graphroute.runtime import pacer
+from graphroute.runtime.ledger_file import LedgerFile
+from graphroute.runtime.processes import Owner, lives
 from graphroute.runtime.spans import Purse, Span, spans_at
 
-logger = logging.getLogger(__name__)
-
 EXPIRY_S: Final = 3600.0
-"""A reservation older than this belongs to a call that cannot be running any more."""
+"""A reservation older than this is given up: nobody is expected to settle it any more."""
 
-BUSY_S: Final = 30.0
-"""How long a step waits for another process's write lock."""
+KEPT_S: Final = 62 * 86_400.0
+"""How long it is remembered what a call that was given up was counted with."""
 
-TICK_S: Final = 1.0
-"""The latest time is written this often at most, so that most look-ups write nothing."""
-
-_BEHIND_S: Final = 86_400.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS spent (period TEXT PRIMARY KEY, nano INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reserved (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    pid INTEGER NOT NULL, born REAL NOT NULL, at REAL NOT NULL,
-    day TEXT NOT NULL, month TEXT NOT NULL, nano INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 0), latest REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS pace (
-    period TEXT PRIMARY KEY, runs INTEGER NOT NULL, seen INTEGER NOT NULL, price REAL NOT NULL
-) WITHOUT ROWID;
-"""
+_PUT_ASIDE, _STARTED, _COUNTED = 0, 1, 2
 
 
 class PeriodLedger:
@@ -65,69 +56,107 @@ class PeriodLedger:
         month_nano: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path, self.day_nano, self.month_nano = path, day_nano, month_nano
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._pid = 0
-        self._born = 0.0
-        self._has_warned = False
+        self.day_nano, self.month_nano = day_nano, month_nano
+        self._file = LedgerFile(path, clock=clock)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
 
     def reserve(self, amount_nano: int) -> int | None:
         """Put money aside in today's and this month's budget; its id, or None where one is full."""
-        with self._step() as db:
-            now = self._now(db)
-            self._drop_dead(db, now)
-            day, month = spans_at(now)
-            if amount_nano and self._full(db, amount_nano, (day, month)) is not None:
-                return None
-            return db.execute(
-                "INSERT INTO reserved (pid, born, at, day, month, nano) VALUES (?, ?, ?, ?, ?, ?)",
-                (self._pid, self._born, now, day.key, month.key, amount_nano),
-            ).lastrowid
+        with self._file.step() as db:
+            now = self._file.now(db)
+            self._give_up_lost(db, now)
+            return self._insert(db, now, amount_nano, id_=None, state=_PUT_ASIDE)
+
+    def start(self, reservation: int, amount_nano: int) -> bool:
+        """The call of a reservation goes out now, so that from here on it may be billed.
+
+        False where the reservation was given up meanwhile and its money is not there any more.
+        """
+        with self._file.step() as db:
+            row = db.execute(
+                "UPDATE reserved SET state = MAX(state, ?) WHERE id = ? RETURNING state",
+                (_STARTED, reservation),
+            ).fetchone()
+            if row is not None:
+                return True
+            now = self._file.now(db)
+            return self._insert(db, now, amount_nano, id_=reservation, state=_STARTED) is not None
+
+    def _insert(
+        self, db: sqlite3.Connection, now: float, amount_nano: int, *, id_: int | None, state: int
+    ) -> int | None:
+        day, month = spans_at(now)
+        if amount_nano and self._full(db, amount_nano, (day, month)) is not None:
+            return None
+        owner = self._file.owner
+        return db.execute(
+            "INSERT INTO reserved (id, pid, born, at, day, month, nano, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (id_, owner.pid, owner.born_s, now, day.key, month.key, amount_nano, state),
+        ).lastrowid
 
     def settle(self, reservation: int, cost_nano: int) -> None:
         """Replace a reservation by what the call cost, in the periods it was reserved in.
 
-        One that has expired meanwhile is still counted: the money is gone either way.
+        One that was given up meanwhile is still counted, and only once.
         """
-        with self._step() as db:
+        with self._file.step() as db:
             row = db.execute(
-                "DELETE FROM reserved WHERE id = ? RETURNING day, month", (reservation,)
+                "DELETE FROM reserved WHERE id = ? RETURNING day, month, nano, state",
+                (reservation,),
             ).fetchone()
-            for period in row or (span.key for span in spans_at(self._now(db))):
-                db.execute(
-                    "INSERT INTO spent VALUES (?, ?)"
-                    " ON CONFLICT (period) DO UPDATE SET nano = nano + excluded.nano",
-                    (period, cost_nano),
-                )
+            if row is None:
+                day, month = (span.key for span in spans_at(self._file.now(db)))
+                counted = 0
+            else:
+                day, month, nano, state = row
+                counted = nano if state == _COUNTED else 0
+            _spend(db, day, cost_nano - counted)
+            _spend(db, month, cost_nano - counted)
 
     def spent_nano(self) -> tuple[int, int]:
         """Spent today and this month."""
-        with self._step() as db:
-            day, month = spans_at(self._now(db))
+        with self._file.step() as db:
+            now = self._file.now(db)
+            self._give_up_lost(db, now)
+            day, month = spans_at(now)
             return _spent(db, day), _spent(db, month)
+
+    def unanswered_nano(self) -> tuple[int, int]:
+        """The part of what is spent today and this month of which no answer is known.
+
+        Calls that had gone out when their process died, at the worst they can cost.
+        """
+        with self._file.step() as db:
+            day, month = (
+                _reserved(db, span, is_counted=True) for span in spans_at(self._file.now(db))
+            )
+        return day, month
 
     def available_nano(self) -> int | None:
         """What a further call may reserve; None without a limit, never negative."""
-        with self._step() as db:
-            now = self._now(db)
-            self._drop_dead(db, now)
+        with self._file.step() as db:
+            now = self._file.now(db)
+            self._give_up_lost(db, now)
             left = [limit - _taken(db, span) for limit, span in self._limits(spans_at(now))]
         return max(0, min(left)) if left else None
 
     def purse(self, amount_nano: int) -> Purse | None:
         """The limit that `amount_nano` does not fit under now, the day's first; None if it fits."""
-        with self._step() as db:
-            return self._full(db, amount_nano, spans_at(self._now(db)))
+        with self._file.step() as db:
+            return self._full(db, amount_nano, spans_at(self._file.now(db)))
 
     def begin_run(self, full_nano: int) -> int | None:
         """Count a run and take a step of the pacer; the run's allowance, None for no restraint.
 
         full_nano: what a run costs that is not held back, at the dear end
         """
-        with self._step() as db:
-            now = self._now(db)
+        with self._file.step() as db:
+            now = self._file.now(db)
             allowed = [
                 pacer.allowance_nano(self._paced(db, span, limit, now), full_nano=full_nano)
                 for limit, span in self._limits(spans_at(now))
@@ -173,92 +202,40 @@ class PeriodLedger:
                 )
         return None
 
-    @contextmanager
-    def _step(self) -> Iterator[sqlite3.Connection]:
-        """One transaction with the write lock held; rolled back as a whole on any error."""
-        with self._lock:
-            try:
-                db = self._open()
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                except BaseException:
-                    db.execute("ROLLBACK")
-                    raise
-                db.execute("COMMIT")
-            except (sqlite3.Error, OSError) as fault:
-                self._drop_connection()
-                raise LedgerUnavailable(
-                    f"the ledger {str(self.path)!r} of the day and month budgets cannot be used "
-                    f"({fault})",
-                    path=str(self.path),
-                    next_step="free or move the file, or set store= or GRAPHROUTE_HOME to a "
-                    "folder that can be written",
-                ) from fault
-
-    def _open(self) -> sqlite3.Connection:
-        # A connection must not cross a fork: the child opens its own.
-        if self._connection is None or self._pid != os.getpid():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._pid = os.getpid()
-            self._born = psutil.Process(self._pid).create_time()
-            self._connection = sqlite3.connect(
-                self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(_SCHEMA)
-        return self._connection
-
-    def _now(self, db: sqlite3.Connection) -> float:
-        row = db.execute("SELECT latest FROM clock").fetchone()
-        read, latest = self._clock(), row[0] if row else 0.0
-        if read >= latest + TICK_S:
-            db.execute(
-                "INSERT INTO clock VALUES (0, ?) ON CONFLICT (id) DO UPDATE SET latest = ?",
-                (read, read),
-            )
-        elif read < latest - _BEHIND_S and not self._has_warned:
-            self._has_warned = True
-            logger.warning(
-                "the clock is %.1f days behind the latest time in %r: day and month budgets stay "
-                "in that time's period until the clock has caught up; if that time was wrong, "
-                "move the file away",
-                (latest - read) / 86_400,
-                str(self.path),
-            )
-        return max(read, latest)
-
-    def _drop_dead(self, db: sqlite3.Connection, now: float) -> None:
-        owners = db.execute("SELECT DISTINCT pid, born FROM reserved").fetchall()
+    def _give_up_lost(self, db: sqlite3.Connection, now: float) -> None:
+        """End the reservations of processes that are gone, and those that are too old."""
+        owners = db.execute("SELECT DISTINCT pid, born FROM reserved WHERE state < 2").fetchall()
         for pid, born in owners:
-            if pid != self._pid and not _lives(pid, born):
-                db.execute("DELETE FROM reserved WHERE pid = ? AND born = ?", (pid, born))
-        db.execute("DELETE FROM reserved WHERE at < ?", (now - EXPIRY_S,))
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None and self._pid == os.getpid():
-            self._connection.close()
-        self._connection = None
+            owner = Owner(pid=pid, born_s=born)
+            if owner != self._file.owner and not lives(owner):
+                _give_up(db, "pid = ? AND born = ?", (pid, born))
+        _give_up(db, "at < ?", (now - EXPIRY_S,))
+        db.execute("DELETE FROM reserved WHERE at < ?", (now - KEPT_S,))
 
     def close(self) -> None:
         """Close the file; a later step opens it again."""
-        with self._lock:
-            self._drop_connection()
+        self._file.close()
 
 
-def _lives(pid: int, born: float) -> bool:
-    """Whether the process that wrote a row still runs; pids are used again, start times are not."""
-    try:
-        process = psutil.Process(pid)
-        # A killed process keeps its pid until its parent asks how it ended.
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return bool(abs(process.create_time() - born) < 0.05)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
+def _give_up(db: sqlite3.Connection, which: str, values: tuple[float, ...]) -> None:
+    """Free the money of calls that never went out; count the others at their worst."""
+    db.execute(f"DELETE FROM reserved WHERE state = {_PUT_ASIDE} AND {which}", values)
+    lost = db.execute(
+        f"UPDATE reserved SET state = {_COUNTED} WHERE state = {_STARTED} AND {which}"
+        " RETURNING day, month, nano",
+        values,
+    ).fetchall()
+    for day, month, nano in lost:
+        _spend(db, day, nano)
+        _spend(db, month, nano)
+
+
+def _spend(db: sqlite3.Connection, period: str, nano: int) -> None:
+    db.execute(
+        "INSERT INTO spent VALUES (?, ?)"
+        " ON CONFLICT (period) DO UPDATE SET nano = nano + excluded.nano",
+        (period, nano),
+    )
 
 
 def _spent(db: sqlite3.Connection, span: Span) -> int:
@@ -266,7 +243,13 @@ def _spent(db: sqlite3.Connection, span: Span) -> int:
     return row[0] if row else 0
 
 
+def _reserved(db: sqlite3.Connection, span: Span, *, is_counted: bool) -> int:
+    """Sum of a period's rows; the column is one of two literals."""
+    query = f"SELECT COALESCE(SUM(nano), 0) FROM reserved WHERE {span.name} = ? AND state "
+    query += f"= {_COUNTED}" if is_counted else f"< {_COUNTED}"
+    return int(db.execute(query, (span.key,)).fetchone()[0])
+
+
 def _taken(db: sqlite3.Connection, span: Span) -> int:
-    """Spent and reserved of a period; the column is one of two literals."""
-    query = f"SELECT COALESCE(SUM(nano), 0) FROM reserved WHERE {span.name} = ?"
-    return _spent(db, span) + int(db.execute(query, (span.key,)).fetchone()[0])
+    """Spent and reserved of a period."""
+    return _spent(db, span) + _reserved(db, span, is_counted=False)

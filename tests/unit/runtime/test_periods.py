@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,7 +54,7 @@ def test_a_clock_set_back_opens_no_old_period(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_reservations_expire_but_their_settlement_still_counts(tmp_path: Path) -> None:
+def test_money_for_a_call_that_never_began_is_free_again_after_an_hour(tmp_path: Path) -> None:
     now = SimpleNamespace(s=NOON)
     ledger = at(tmp_path, now, month_nano=100)
     lost = ledger.reserve(100)
@@ -61,9 +63,73 @@ def test_reservations_expire_but_their_settlement_still_counts(tmp_path: Path) -
     now.s += EXPIRY_S + 1
     again = ledger.reserve(60)
     assert again is not None
+    # It may begin as long as its money is there, and not when it is gone.
+    assert ledger.start(lost, 40)
     ledger.settle(lost, 30)
     assert ledger.available_nano() == 10
+    late = ledger.reserve(10)
+    assert late is not None
+    now.s += EXPIRY_S + 1
+    assert ledger.reserve(65) is not None
+    assert not ledger.start(late, 10)
     ledger.close()
+
+
+def test_a_call_without_an_end_counts_at_its_worst_until_its_end_is_known(tmp_path: Path) -> None:
+    now = SimpleNamespace(s=NOON)
+    ledger = at(tmp_path, now, day_nano=100, month_nano=100)
+    slow = ledger.reserve(70)
+    assert slow is not None
+    assert ledger.start(slow, 70)
+    now.s += EXPIRY_S + 1
+    assert ledger.available_nano() == 30
+    assert ledger.spent_nano() == (70, 70)
+    assert ledger.unanswered_nano() == (70, 70)
+    assert ledger.start(slow, 70)  # said twice, it is the same call
+    ledger.settle(slow, 20)
+    assert ledger.spent_nano() == (20, 20)
+    assert ledger.unanswered_nano() == (0, 0)
+    ledger.settle(slow, 0)
+    assert ledger.available_nano() == 80
+    ledger.close()
+
+
+def test_a_ledger_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    old.executescript(
+        "CREATE TABLE spent (period TEXT PRIMARY KEY, nano INTEGER NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE reserved (id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL,"
+        " born REAL NOT NULL, at REAL NOT NULL, day TEXT NOT NULL, month TEXT NOT NULL,"
+        " nano INTEGER NOT NULL);"
+        "INSERT INTO spent VALUES ('2026-11', 10);"
+        f"INSERT INTO reserved VALUES (1, 1, 0, {NOON}, '2026-11-30', '2026-11', 7);"
+    )
+    old.close()
+    ledger = at(tmp_path, SimpleNamespace(s=NOON), month_nano=100)
+    # Whether the old call had gone out is not known, so it counts.
+    assert ledger.available_nano() == 83
+    assert ledger.spent_nano()[1] == 17
+    ledger.close()
+
+
+def test_a_time_zone_moves_no_period(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Half an hour before the month ends in UTC; the clocks of both places have changed it already
+    # or not yet, and in one of them the hour comes twice.
+    end = datetime(2026, 10, 31, 23, 30, tzinfo=UTC).timestamp()
+    now = SimpleNamespace(s=end)
+    ledger = at(tmp_path, now, day_nano=100, month_nano=100)
+    for zone in ("Pacific/Kiritimati", "America/Adak", "Europe/Berlin"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        reservation = ledger.reserve(10)
+        assert reservation is not None
+        ledger.settle(reservation, 10)
+    assert ledger.spent_nano() == (30, 30)
+    now.s = end + 3_600
+    assert ledger.spent_nano() == (0, 0)
+    ledger.close()
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_a_run_reserves_in_both_ledgers_or_in_none(tmp_path: Path) -> None:
@@ -176,6 +242,9 @@ def _spend(path: str, results: multiprocessing.Queue[int], started: str) -> None
 def _hold_and_hang(path: str, held: str) -> None:
     ledger = PeriodLedger(Path(path), month_nano=3_000)
     assert ledger.reserve(1_000) is not None
+    out = ledger.reserve(100)
+    assert out is not None
+    assert ledger.start(out, 100)
     Path(held).touch()
     signal.pause()
 
@@ -201,9 +270,11 @@ def test_processes_share_one_budget_and_a_killed_one_locks_nothing_away(tmp_path
     for worker in workers:
         worker.join()
     ledger = PeriodLedger(Path(file), month_nano=3_000)
-    assert ledger.spent_nano()[1] == sum(totals)
-    # The dead process's 1,000 came back: all but the last call's slack could be spent.
-    assert 2_993 <= sum(totals) <= 3_000
+    # The call that was out may be billed, so its 100 are gone; the 1,000 that were only put aside
+    # came back: all but the last call's slack could be spent.
+    assert ledger.unanswered_nano()[1] == 100
+    assert ledger.spent_nano()[1] == sum(totals) + 100
+    assert 2_993 <= sum(totals) + 100 <= 3_000
     ledger.close()
     results.close()
     results.join_thread()
