@@ -8,6 +8,7 @@
 | `TrainableScorer` | … and which model answers it well, learned from outcomes? | `scorers/` |
 | `Solver` | which model for which step? | `solvers/` |
 | `Cache` | where is kept what need not be computed again? | `caches/` |
+| `BatchPolicy` | which calls wait for one another, and who goes next? | `batching/` |
 
 A plugin is a file with `build(**options)`; `graphroute.registry` finds it by its name.
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
+from graphroute.ir.batch import Flush, Gathering, Hold, Waiting
 from graphroute.ir.cache import CacheEntry, CacheFind, CacheStats
 from graphroute.ir.catalog import Model, ModelSpec
 from graphroute.ir.graph import Graph, Node
@@ -163,6 +165,41 @@ class Solver(Protocol):
 
     def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
         """The best assignment found, with status, bound and gap."""
+        ...
+
+
+@runtime_checkable
+class BatchPolicy(Protocol):
+    """When gathered calls go on, and in which order they take a server's slots; pure."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+        ...
+
+    def gather(self, group: Gathering) -> Flush | Hold:
+        """Whether the waiting calls of a group go on now, and in which bundles.
+
+        Called when a call arrives and when a `Hold` is over. A policy must let each call go within
+        a bounded time whatever else happens, because nobody else may ever come.
+        """
+        ...
+
+    def pick(
+        self,
+        queue: Sequence[Waiting],
+        *,
+        running: Sequence[Waiting],
+        warm: Sequence[Waiting],
+        now_s: float,
+    ) -> int | None:
+        """The number of the call that takes a free slot; None: none before one that runs ends.
+
+        queue: who waits for a slot of one model's server, in order of arrival, not empty
+        running: who has one; warm: who had one lately, newest last
+        None is for a policy that wants a running call's prompt cached first; where nothing runs it
+        counts as the first of the queue.
+        """
         ...
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 from graphroute.errors import InvalidValue, ProviderUnavailable
 
-Family = Literal["caches", "providers", "scorers", "solvers"]
+Family = Literal["batching", "caches", "providers", "scorers", "solvers"]
 
 
 def names(family: Family) -> tuple[str, ...]:
@@ -37,13 +37,17 @@ def load(family: Family, name: str) -> ModuleType:
         return import_module(f"graphroute.{family}.{name}")
     if name not in (known := names(family)):
         raise InvalidValue(
-            f"no {family[:-1]} {name!r}",
+            f"no {_one_of(family)} {name!r}",
             name=name,
             known=known,
             next_step=f"known {family}: {', '.join(known)}",
         )
     (point,) = (p for p in entry_points(group=f"graphroute.{family}") if p.name == name)
     return import_module(point.module)
+
+
+def _one_of(family: Family) -> str:
+    return "batch policy" if family == "batching" else family[:-1]
 
 
 def _is_plugin(family: Family, name: str) -> bool:
@@ -68,6 +72,6 @@ def build(family: Family, name: str, **options: object) -> object:
             f"pip install 'graphroute[{extra}]'" if extra else f"pip install {' '.join(lacks)}"
         )
         raise ProviderUnavailable(
-            f"{family[:-1]} {name!r} needs {', '.join(lacks)}", name=name, next_step=install
+            f"{_one_of(family)} {name!r} needs {', '.join(lacks)}", name=name, next_step=install
         )
     return module.build(**options)

@@ -1,0 +1,71 @@
+"""What a batch policy decides on: who waits, what is known of the group, who goes together.
+
+A **group** is the calls that could share a prompt: same node, model and parameters. Its calls are
+gathered for a moment, released in bundles, and each bundle waits for a slot of its model's server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+How = Literal["alone", "packed", "deferred"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """One call that waits.
+
+    number: its place in the order of arrival; arrived_s: on the caller's clock
+    prompt: its rendered messages as one text; in_tokens: an estimate of its length
+    can_pack: whether it may share one prompt with others; can_defer: whether it may take hours
+    passed_over: how many later calls were taken before it
+    """
+
+    number: int
+    arrived_s: float
+    prompt: str
+    in_tokens: int
+    can_pack: bool = False
+    can_defer: bool = False
+    passed_over: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """A group at one moment.
+
+    waiting: in order of arrival, at least one; active: calls released and not ended
+    left: calls of the group that are known to come still; None where that is not known
+    peak: most calls of the group that were there at once lately; 0 if there were none yet
+    pack: most calls that may share one prompt now; 1 where packing is not worth its loss
+    """
+
+    waiting: tuple[Waiting, ...]
+    now_s: float
+    active: int = 0
+    left: int | None = None
+    peak: int = 0
+    pack: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Calls, by number, that go together; `"alone"` is one call and nothing shared."""
+
+    numbers: tuple[int, ...]
+    how: How = "alone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """These go on now, in this order; whoever is in no bundle goes on waiting."""
+
+    bundles: tuple[Bundle, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Nobody goes on before `until_s`, unless another call arrives."""
+
+    until_s: float
