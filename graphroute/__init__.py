@@ -26,6 +26,7 @@ from graphroute.errors import (
     PoolError,
     PrivacyViolation,
     ProviderUnavailable,
+    StoreUnavailable,
     TargetError,
     UnknownModel,
     UnknownNode,
@@ -33,6 +34,8 @@ from graphroute.errors import (
 )
 from graphroute.ir.catalog import Model
 from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.storage import Store
+from graphroute.ir.verdict import Verdict
 
 if TYPE_CHECKING:
     from graphroute.compiler import optimize, plan
@@ -67,10 +70,13 @@ __all__ = [
     "ProviderUnavailable",
     "Report",
     "RouteHints",
+    "Store",
+    "StoreUnavailable",
     "TargetError",
     "UnknownModel",
     "UnknownNode",
     "UnknownPrice",
+    "Verdict",
     "optimize",
     "plan",
     "route",

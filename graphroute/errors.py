@@ -14,6 +14,7 @@ GraphrouteError
 │   └── PlanMismatch       a plan of another graph, version or shape    → plan again
 ├── BudgetExceeded         a call would pass the budget                 → raise the budget
 │   └── LedgerUnavailable  the day and month ledger cannot be used      → mend or move its file
+├── StoreUnavailable       the records cannot be read                → mend or move their file
 ├── PrivacyViolation       a private step would leave the machine       → add a local model
 └── TargetError            TARGET does not import or is no graph        → mend TARGET
 ```
@@ -107,6 +108,10 @@ class BudgetExceeded(GraphrouteError, RuntimeError):
 
 class LedgerUnavailable(BudgetExceeded):
     """The file that day and month budgets are counted in cannot be used, so nothing is spent."""
+
+
+class StoreUnavailable(GraphrouteError):
+    """The file of call records cannot be read; writing to it never raises."""
 
 
 class PrivacyViolation(GraphrouteError, RuntimeError):

@@ -25,6 +25,7 @@ FLOORS: dict[str, int] = {
         (
             "batching",
             "caches",
+            "checks",
             "evaluation",
             "frontend",
             "learned",
@@ -37,6 +38,7 @@ FLOORS: dict[str, int] = {
             "scorers",
             "signals",
             "solvers",
+            "store",
         ),
         3,
     ),
@@ -47,6 +49,7 @@ FLOORS: dict[str, int] = {
     "compat": 5,
     "demo": 5,
     "server": 5,
+    "verify": 5,
     "": 5,
 }
 """Floor of each top module or folder; `""` is the package's own `__init__`."""

@@ -1,0 +1,145 @@
+"""Rows back as values: records of a span, the nodes of a run, credits, and how much there is."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphroute.ir.feedback import Credit
+from graphroute.ir.record import CallRecord
+from graphroute.ir.tally import Shape, Span
+from graphroute.store import rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """How much a record file holds; times in seconds since the epoch, None where it is empty."""
+
+    calls: int
+    runs: int
+    verdicts: int
+    texts: int
+    size_bytes: int
+    first_s: float | None
+    last_s: float | None
+
+
+def where(span: Span) -> tuple[str, list[object]]:
+    """The condition on `calls` that a span means, and its values."""
+    parts, values = ["1"], list[object]()
+    if span.since_s is not None:
+        parts.append("calls.started_s >= ?")
+        values.append(span.since_s)
+    if span.until_s is not None:
+        parts.append("calls.started_s < ?")
+        values.append(span.until_s)
+    if span.graph is not None:
+        parts.append(
+            "calls.graph IN (SELECT id FROM graphs"
+            " WHERE name = ? OR substr(fingerprint, 1, length(?)) = ?)"
+        )
+        # An empty word is the beginning of every fingerprint and must not mean all graphs.
+        values += [span.graph, span.graph or "-", span.graph or "-"]
+    if span.node is not None:
+        parts.append(
+            "calls.node IN (SELECT id FROM names"
+            " WHERE text = ? OR substr(text, 1, length(?) + 1) = ? || '/')"
+        )
+        values += [span.node] * 3
+    return " AND ".join(parts), values
+
+
+def records(
+    db: sqlite3.Connection, span: Span, *, limit: int | None = None
+) -> Iterator[CallRecord]:
+    """The records of a span in the order of their start; with a limit the latest ones."""
+    condition, values = where(span)
+    order = "DESC" if limit is not None else "ASC"
+    query = (
+        "SELECT calls.*, runs.run AS run_id, runs.thread, graphs.fingerprint, graphs.name,"
+        " texts.prompt, texts.answer FROM calls JOIN runs ON runs.id = calls.run"
+        " JOIN graphs ON graphs.id = calls.graph LEFT JOIN texts ON texts.call = calls.id"
+        f" WHERE {condition} ORDER BY calls.started_s {order}, calls.id {order} LIMIT ?"
+    )
+    cursor = db.execute(query, (*values, -1 if limit is None else limit))
+    columns = [entry[0] for entry in cursor.description]
+    names = dict(db.execute("SELECT id, text FROM names").fetchall())
+    found = (rows.record_of(dict(zip(columns, r, strict=True)), names) for r in cursor)
+    return iter(list(found)[::-1]) if limit is not None else found
+
+
+def nodes_of(db: sqlite3.Connection, run_id: str, fingerprint: str) -> dict[str, int]:
+    """How many calls each node of a run has made; empty for an unknown run."""
+    query = (
+        "SELECT names.text, count(*) FROM calls JOIN runs ON runs.id = calls.run"
+        " JOIN graphs ON graphs.id = runs.graph JOIN names ON names.id = calls.node"
+        " WHERE runs.run = ? AND graphs.fingerprint = ? GROUP BY calls.node"
+    )
+    return dict(db.execute(query, (rows.clean(run_id), fingerprint)).fetchall())
+
+
+def credited(db: sqlite3.Connection, span: Span) -> Iterator[tuple[Credit, str]]:
+    """Every credit that feedback gave within a span, and the model that served the node.
+
+    Where several models served a node in one run, its weight is divided among its calls.
+    """
+    condition, values = where(span)
+    query = (
+        "SELECT runs.run, node.text, model.text, source.text, credits.score,"
+        " credits.weight * count(*) / (SELECT count(*) FROM calls AS every"
+        "   WHERE every.run = credits.run AND every.node = credits.node)"
+        " FROM credits JOIN verdicts ON verdicts.id = credits.verdict"
+        " JOIN calls ON calls.run = credits.run AND calls.node = credits.node"
+        " JOIN runs ON runs.id = credits.run JOIN names AS node ON node.id = credits.node"
+        " JOIN names AS model ON model.id = calls.model"
+        " JOIN names AS source ON source.id = verdicts.source"
+        f" WHERE {condition} GROUP BY credits.verdict, credits.node, calls.model"
+        " ORDER BY credits.verdict, credits.node, calls.model"
+    )
+    for run, node, model, source, score, weight in db.execute(query, values):
+        yield Credit(run_id=run, node=node, score=score, weight=weight, source=source), model
+
+
+def shapes(db: sqlite3.Connection, span: Span) -> tuple[Shape, ...]:
+    """The graphs that a span has calls of, the one with the latest call first."""
+    condition, values = where(span)
+    query = (
+        "SELECT graphs.name, graphs.fingerprint, graphs.shape FROM graphs JOIN"
+        f" (SELECT calls.graph AS graph, max(calls.id) AS last FROM calls WHERE {condition}"
+        " GROUP BY calls.graph) ON graph = graphs.id ORDER BY last DESC"
+    )
+    return tuple(_shape(*row) for row in db.execute(query, values))
+
+
+def holdings(db: sqlite3.Connection, size_bytes: int) -> Holdings:
+    """What the file holds."""
+    counted = [
+        db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for table in ("calls", "runs", "verdicts", "texts")
+    ]
+    first, last = (
+        db.execute(f"SELECT {which}(started_s) FROM calls").fetchone()[0]
+        for which in ("min", "max")
+    )
+    calls, runs, verdicts, texts = counted
+    return Holdings(
+        calls=calls,
+        runs=runs,
+        verdicts=verdicts,
+        texts=texts,
+        size_bytes=size_bytes,
+        first_s=first,
+        last_s=last,
+    )
+
+
+def _shape(name: str, fingerprint: str, text: str | None) -> Shape:
+    nodes, edges = json.loads(text) if text else ([], [])
+    return Shape(
+        name=name,
+        fingerprint=fingerprint,
+        nodes=tuple(nodes),
+        edges=tuple((source, target, chance) for source, target, chance in edges),
+    )

@@ -1,0 +1,136 @@
+"""The tables, step by step from version to version, and what happens to a file that is no good.
+
+A file of an older version is brought up to date when it is opened; one of a newer version is left
+alone (`NewerFile`); one that is damaged or something else is set aside as `….damaged` with a
+warning, and a new one begun. Names that occur again and again (nodes, models, reasons) are kept
+once and pointed to, so that a million calls take about 120 MB and are summed as whole numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID: Final = 0x67725F72  # "gr_r"
+BUSY_S: Final = 10.0
+"""How long a step waits for another process's write lock."""
+
+_FIRST = """
+CREATE TABLE names (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE graphs (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL, shape TEXT,
+    UNIQUE (fingerprint, name));
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, graph INTEGER NOT NULL,
+    thread TEXT NOT NULL, UNIQUE (run, graph));
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL, graph INTEGER NOT NULL, node INTEGER NOT NULL, model INTEGER NOT NULL,
+    started_s REAL NOT NULL, took_s REAL NOT NULL, bucket INTEGER NOT NULL,
+    in_tokens INTEGER NOT NULL, out_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
+    cost_nano INTEGER NOT NULL, baseline_nano INTEGER, flags INTEGER NOT NULL,
+    retries INTEGER NOT NULL, why INTEGER NOT NULL, cache INTEGER, quality REAL,
+    planned INTEGER, own_model INTEGER, step INTEGER, iteration INTEGER, difficulty REAL,
+    predicted_quality REAL, predicted_cost_nano INTEGER, predicted_s REAL,
+    prompt_sha BLOB, prompt_chars INTEGER NOT NULL, more TEXT);
+CREATE INDEX calls_by_start ON calls (started_s);
+CREATE INDEX calls_by_run ON calls (run, node);
+CREATE TABLE texts (call INTEGER PRIMARY KEY, prompt TEXT, answer TEXT);
+CREATE TABLE verdicts (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, node INTEGER, at_s REAL NOT NULL,
+    score REAL, passed INTEGER, source INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX verdicts_by_run ON verdicts (run);
+CREATE TABLE credits (
+    verdict INTEGER NOT NULL, run INTEGER NOT NULL, node INTEGER NOT NULL,
+    score REAL NOT NULL, weight REAL NOT NULL, PRIMARY KEY (verdict, node)) WITHOUT ROWID;
+CREATE INDEX credits_by_run ON credits (run, node);
+"""
+
+STEPS: Final = (_FIRST,)
+"""`STEPS[n]` brings a file of version n to version n + 1; none is ever changed afterwards."""
+
+
+class NewerFile(Exception):
+    """A file written by a later version, which this one must not touch."""
+
+
+class WrongFile(sqlite3.DatabaseError):
+    """A file that SQLite can read but that is not ours, or lacks what its version should have."""
+
+
+def is_damage(fault: sqlite3.Error) -> bool:
+    """Whether an error means that the file itself is no good, and not just out of reach."""
+    code = getattr(fault, "sqlite_errorcode", None)
+    broken = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(fault, WrongFile) or (code is not None and code & 0xFF in broken)
+
+
+def opened(path: Path, *, steps: tuple[str, ...] = STEPS) -> sqlite3.Connection:
+    """A connection to the file at `path`, made or brought up to date if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        # Before anything is written: a foreign file must not even change its journal.
+        version = _version(db, len(steps))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if version < len(steps):
+            _migrate(db, steps)
+        db.execute("SELECT run, model, flags, more FROM calls LIMIT 0")
+        db.execute("SELECT node, weight FROM credits LIMIT 0")
+    except BaseException as fault:
+        db.close()
+        is_ours = isinstance(fault, sqlite3.OperationalError) and "no such" in str(fault)
+        if is_ours:
+            raise WrongFile(f"{path.name} lacks a table it should have ({fault})") from fault
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection, newest: int) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (owner,) = db.execute("PRAGMA application_id").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and owner != APPLICATION_ID:
+        raise WrongFile("the file belongs to another program")
+    if version > newest:
+        raise NewerFile(f"version {version} of the file is newer than {newest}, the last one known")
+    return int(version)
+
+
+def _migrate(db: sqlite3.Connection, steps: tuple[str, ...]) -> None:
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        # Another process may have done it while this one waited for the lock.
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        for step in steps[version:]:
+            for statement in filter(str.strip, step.split(";")):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def set_aside(path: Path, fault: BaseException) -> Path:
+    """Move a file that is no good out of the way, with its journal; where it is now."""
+    aside = path.with_name(f"{path.name}.damaged")
+    for end in ("-wal", "-shm"):
+        with suppress(OSError):
+            os.replace(f"{path}{end}", f"{aside}{end}")
+    os.replace(path, aside)
+    logger.warning(
+        "the record file %r is damaged (%s); it was set aside as %r and a new one begun",
+        str(path),
+        fault,
+        aside.name,
+    )
+    return aside
