@@ -29,6 +29,7 @@ class Model:
     quality: prior probability of a good answer on a step of middle difficulty, in (0, 1)
     context_tokens: largest prompt plus answer; memory_bytes: needed to hold it loaded
     latency_s: seconds to the first token; tokens_per_s: generation speed
+    slots: calls its server works on at once; for a cloud model, the most it is to be sent at once
 
     >>> Model("ollama:llama3.2", quality=0.7).name
     'ollama:llama3.2'
@@ -45,6 +46,7 @@ class Model:
     memory_bytes: int | None = field(default=None, kw_only=True)
     latency_s: float | None = field(default=None, kw_only=True)
     tokens_per_s: float | None = field(default=None, kw_only=True)
+    slots: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -58,6 +60,7 @@ class Model:
             ("tokens_per_s", 1e-9),
             ("context_tokens", 1),
             ("memory_bytes", 0),
+            ("slots", 1),
         ):
             value = getattr(self, name)
             if value is None:
@@ -110,6 +113,7 @@ class ModelSpec:
     ability: in [0, 1], on the same scale as a step's difficulty (`ir.quality`); `ability_source`
         says whether it comes from the user, a published figure or the parameter count
     overhead_tokens: prompt tokens that the endpoint's own template adds to each call
+    slots: calls its server works on at once, None where nobody knows or it adapts
     original: the graph itself holds this model
     """
 
@@ -130,6 +134,7 @@ class ModelSpec:
     ability_source: str = "default"
     overhead_tokens: int = 0
     original: bool = False
+    slots: int | None = None
 
     def cost_usd(self, in_tokens: float, out_tokens: float) -> float:
         """Price of one call in USD for that many prompt and answer tokens."""

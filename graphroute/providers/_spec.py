@@ -30,6 +30,7 @@ class Facts:
     latency_s: float = 0.5
     tokens_per_s: float = 50.0
     overhead_tokens: int = 0
+    slots: int | None = None
 
 
 def listed_facts(
@@ -75,6 +76,7 @@ def spec(model: Model, facts: Facts) -> ModelSpec:
         ability=able,
         ability_source=source,
         overhead_tokens=facts.overhead_tokens,
+        slots=_first(model.slots, facts.slots),
     )
 
 

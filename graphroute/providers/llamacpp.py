@@ -81,6 +81,7 @@ class LlamaCpp:
             latency_s=0.3,
             tokens_per_s=20.0,
             overhead_tokens=estimate if gguf.overhead_tokens is None else gguf.overhead_tokens,
+            slots=gguf.slots,
         )
         served = model.chat
         if held is gguf and isinstance(served, BaseChatModel):

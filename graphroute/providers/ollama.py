@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,10 +39,14 @@ _CALL_TIMEOUT_S: Final = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ollama:
-    """One Ollama server; `timeout_s` is for looking, not for calls."""
+    """One Ollama server; `timeout_s` is for looking, not for calls.
+
+    slots: requests each model is served at once, where the server's setting is known here
+    """
 
     url: str
     timeout_s: float = TIMEOUT_S
+    slots: int | None = None
     name: str = "ollama"
 
     @cached_property
@@ -84,6 +88,7 @@ class Ollama:
         context = _context(model, shown)
         here = is_loopback(self.url) and not is_remote_tag(found.model)
         facts = _facts(found, shown, context, model, here if model.local is None else model.local)
+        facts = replace(facts, slots=self.slots)
         return Offer(spec=spec(model, facts), open=lambda: self._open(found.model, context))
 
     def _open(self, model: str, context: int) -> BaseChatModel:
@@ -136,8 +141,11 @@ def build(
     >>> build(host="127.0.0.1:9999").url
     'http://127.0.0.1:9999'
     """
-    url = ollama_url(host, os.environ if environ is None else environ)
-    return Ollama(url=url, timeout_s=timeout_s)
+    known = os.environ if environ is None else environ
+    # The server's own setting, which this process sees where both were started alike.
+    parallel = known.get("OLLAMA_NUM_PARALLEL", "")
+    slots = int(parallel) if parallel.isdecimal() and int(parallel) > 0 else None
+    return Ollama(url=ollama_url(host, known), timeout_s=timeout_s, slots=slots)
 
 
 def _context(model: Model, shown: Shown) -> int:

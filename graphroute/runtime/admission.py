@@ -172,7 +172,7 @@ class Admission:
 
     >>> from graphroute.batching import immediate
     >>> admission = Admission(immediate.build(), Gates())
-    >>> place = admission.enter(Arrival(lane=Lane(model="m", slots=1)))
+    >>> place = admission.enter(Arrival(lane=Lane(model="m", most=1)))
     >>> place.poll()
     Go()
     >>> place.leave(Outcome())

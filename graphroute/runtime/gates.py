@@ -13,10 +13,9 @@ come to a fair share (Chiu and Jain 1989); it starts as TCP does, by doubling (R
 A gate decides and counts; it never sleeps, and time is told to it.
 
 >>> gates = Gates()
->>> lane = Lane(model="llamacpp:tiny", slots=1)
+>>> lane = Lane(model="llamacpp:tiny", most=1)
 >>> first, second = gates.try_enter(lane, 0.0), gates.try_enter(lane, 0.0)
->>> third = gates.try_enter(lane, 0.0)
->>> isinstance(first, Ticket), third
+>>> isinstance(first, Ticket), second
 (True, Full(until_s=None))
 >>> gates.leave(first, Outcome(), 1.0)
 >>> isinstance(gates.try_enter(lane, 1.0), Ticket)
@@ -61,13 +60,15 @@ Verdict = Literal["answered", "refused", "overloaded", "failed"]
 class Lane:
     """Where a call goes: a model, and the endpoint it shares with others.
 
-    slots: calls the model's server works on at once; None for one that adapts
     endpoint: what has a limit of its own for all models together; `""` if nothing has
+    most: calls it gets at once; None: nobody knows
+    adapts: it gets fewer after it refused some, and more while it refuses none
     """
 
     model: str
     endpoint: str = ""
-    slots: int | None = None
+    most: int | None = None
+    adapts: bool = False
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Lane:
@@ -76,13 +77,13 @@ class Lane:
         >>> from graphroute.ir.catalog import Price
         >>> price = Price(in_usd=1.0, out_usd=1.0, source="user")
         >>> Lane.of(ModelSpec(name="openai:m", provider="openai", local=False, price=price))
-        Lane(model='openai:m', endpoint='openai', slots=None)
+        Lane(model='openai:m', endpoint='openai', most=None, adapts=True)
         """
-        slots: int | None = getattr(spec, "slots", None)
         if spec.local:
-            return cls(model=spec.name, slots=slots or LOCAL_SLOTS)
+            return cls(model=spec.name, most=(spec.slots or LOCAL_SLOTS) + SPARE)
         _, at, address = spec.name.partition("@")
-        return cls(model=spec.name, endpoint=address if at else spec.provider, slots=slots)
+        endpoint = address if at else spec.provider
+        return cls(model=spec.name, endpoint=endpoint, most=spec.slots, adapts=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +156,9 @@ class Ticket:
 class Gate:
     """What one model or endpoint takes at once; not safe to share without a lock."""
 
-    def __init__(self, *, slots: int | None) -> None:
-        self.slots = slots
-        self.limit = float(START if slots is None else slots + SPARE)
+    def __init__(self, *, most: int | None, adapts: bool) -> None:
+        self.most, self.adapts = most, adapts
+        self.limit = float(START if most is None else most)
         self._inside: set[Ticket] = set()
         self._is_starting = True
         self._full_s = float("-inf")
@@ -204,11 +205,13 @@ class Gate:
 
     def _grow(self, ticket: Ticket) -> None:
         # Who never met the limit has not shown that more would be taken.
-        if self.slots is None and self._full_s >= ticket.started_s:
+        if self.adapts and self._full_s >= ticket.started_s:
             self.limit += 1.0 if self._is_starting else 1.0 / self.limit
+            if self.most is not None:
+                self.limit = min(self.limit, self.most)
 
     def _shrink(self, ticket: Ticket, inside: int) -> None:
-        if self.slots is None and ticket.started_s >= self._cut_s:
+        if self.adapts and ticket.started_s >= self._cut_s:
             self.limit = max(1.0, min(self.limit, inside) / 2)
             self._is_starting = False
 
@@ -278,14 +281,16 @@ class Gates:
             return {name: gate.limit for (_, name), gate in sorted(self._gates.items())}
 
     def _of(self, lane: Lane) -> tuple[Gate, ...]:
-        own = self._gate("model", lane.model, lane.slots)
-        return (own, self._gate("endpoint", lane.endpoint, None)) if lane.endpoint else (own,)
+        own = self._gate("model", lane.model, most=lane.most, adapts=lane.adapts)
+        if not lane.endpoint:
+            return (own,)
+        return own, self._gate("endpoint", lane.endpoint, most=None, adapts=True)
 
-    def _gate(self, kind: str, name: str, slots: int | None) -> Gate:
+    def _gate(self, kind: str, name: str, *, most: int | None, adapts: bool) -> Gate:
         gate = self._gates.get((kind, name))
-        if gate is None or (slots is not None and gate.slots != slots):
-            # A server that was started anew with other slots; who is inside leaves the old gate.
-            gate = self._gates[kind, name] = Gate(slots=slots)
+        if gate is None or (most is not None and gate.most != most):
+            # Another server under an old name; who is inside leaves by the old gate.
+            gate = self._gates[kind, name] = Gate(most=most, adapts=adapts)
         return gate
 
 

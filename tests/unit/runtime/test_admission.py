@@ -15,10 +15,10 @@ from langchain_core.messages import HumanMessage
 from graphroute.batching import immediate, window
 from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Waiting
 from graphroute.runtime.admission import IDLE_S, Admission, Arrival, Go, Place, Wait
-from graphroute.runtime.gates import SPARE, Gates, Lane, Outcome
+from graphroute.runtime.gates import Gates, Lane, Outcome
 
-ONE = Lane(model="llamacpp:one", slots=1)
-WIDE = Lane(model="llamacpp:wide", slots=100)
+ONE = Lane(model="llamacpp:one", most=1)
+WIDE = Lane(model="llamacpp:wide", most=100)
 
 
 class Clock:
@@ -55,14 +55,14 @@ def _waits(place: Place) -> Wait:
 def test_the_immediate_policy_is_held_by_the_gates_only(clock: Clock) -> None:
     admission = Admission(immediate.build(), Gates(), clock=clock)
     places = [admission.enter(_arrival(ONE)) for _ in range(4)]
-    assert [_is_going(p) for p in places] == [True] * (1 + SPARE) + [False] * (3 - SPARE)
+    assert [_is_going(p) for p in places] == [True, False, False, False]
     woken: list[int] = []
+    _waits(places[1]).when(lambda: woken.append(1))
     _waits(places[2]).when(lambda: woken.append(2))
-    _waits(places[3]).when(lambda: woken.append(3))
-    places[1].leave(Outcome())
-    assert woken == [2]
-    assert _is_going(places[2])
-    assert not _is_going(places[3])
+    places[0].leave(Outcome())
+    assert woken == [1]
+    assert _is_going(places[1])
+    assert not _is_going(places[2])
 
 
 def test_a_window_holds_until_it_is_quiet(clock: Clock) -> None:
@@ -171,17 +171,17 @@ def test_a_gathered_call_that_goes_away_holds_nobody(clock: Clock) -> None:
 
 def test_one_in_line_that_goes_away_makes_room(clock: Clock) -> None:
     admission = Admission(immediate.build(), Gates(), clock=clock)
-    places = [admission.enter(_arrival(ONE)) for _ in range(3 + SPARE)]
-    places[1 + SPARE].cancel()
+    places = [admission.enter(_arrival(ONE)) for _ in range(3)]
+    places[1].cancel()
     places[0].leave(Outcome())
-    assert _is_going(places[2 + SPARE])
+    assert _is_going(places[2])
 
 
 def test_one_that_was_let_in_and_goes_away_gives_its_slot_on(clock: Clock) -> None:
     admission = Admission(immediate.build(), Gates(), clock=clock)
-    places = [admission.enter(_arrival(ONE)) for _ in range(2 + SPARE)]
+    places = [admission.enter(_arrival(ONE)) for _ in range(2)]
     places[0].cancel()  # granted, never polled
-    assert _is_going(places[1 + SPARE])
+    assert _is_going(places[1])
     for place in places:
         place.cancel()
         place.leave(Outcome())
@@ -203,7 +203,7 @@ def test_a_call_that_cannot_wait_goes(clock: Clock) -> None:
 
 def test_a_wake_up_asked_for_too_late_comes_at_once(clock: Clock) -> None:
     admission = Admission(immediate.build(), Gates(), clock=clock)
-    places = [admission.enter(_arrival(ONE)) for _ in range(2 + SPARE)]
+    places = [admission.enter(_arrival(ONE)) for _ in range(2)]
     wait = _waits(places[-1])
     places[0].leave(Outcome())
     woken: list[bool] = []
@@ -224,7 +224,7 @@ def test_a_closed_gate_says_when_to_look_again(clock: Clock) -> None:
 def test_two_graphs_share_a_server(clock: Clock) -> None:
     gates = Gates()
     one, other = (Admission(immediate.build(), gates, clock=clock) for _ in range(2))
-    inside = [one.enter(_arrival(ONE)) for _ in range(1 + SPARE)]
+    inside = [one.enter(_arrival(ONE)) for _ in range(1)]
     waiting = other.enter(_arrival(ONE))
     woken: list[bool] = []
     _waits(waiting).when(lambda: woken.append(True))
@@ -236,7 +236,7 @@ def test_two_graphs_share_a_server(clock: Clock) -> None:
 def test_of_two_graphs_none_is_always_first(clock: Clock) -> None:
     gates = Gates()
     admissions = [Admission(immediate.build(), gates, clock=clock) for _ in range(2)]
-    inside = [admissions[0].enter(_arrival(ONE)) for _ in range(1 + SPARE)]
+    inside = [admissions[0].enter(_arrival(ONE)) for _ in range(1)]
     lines = [[a.enter(_arrival(ONE)) for _ in range(20)] for a in admissions]
     served = [0, 0]
     for _ in range(20):
@@ -305,7 +305,7 @@ def test_nobody_starves_where_a_policy_takes_the_last_first(clock: Clock) -> Non
             return queue[-1].number
 
     admission = Admission(Last(), Gates(), clock=clock)
-    inside = [admission.enter(_arrival(ONE)) for _ in range(1 + SPARE)]
+    inside = [admission.enter(_arrival(ONE)) for _ in range(1)]
     waiting = [admission.enter(_arrival(ONE)) for _ in range(4)]
     for place in (*inside, *reversed(waiting)):
         place.leave(Outcome())
@@ -363,7 +363,7 @@ class Inside:
 @pytest.mark.parametrize("siblings", [None, 100])
 def test_threads_come_through_at_any_concurrency(workers: int, siblings: int | None) -> None:
     admission, work = _window(time.monotonic), Inside()
-    lane = Lane(model="m", slots=3)
+    lane = Lane(model="m", most=3)
     with ThreadPoolExecutor(workers) as pool:
         done = [
             pool.submit(_call, admission, _arrival(lane, burst="b", siblings=siblings), work)
@@ -372,12 +372,12 @@ def test_threads_come_through_at_any_concurrency(workers: int, siblings: int | N
         for future in done:
             future.result(timeout=30)
     assert work.total == 100
-    assert work.most <= 3 + SPARE
+    assert work.most <= 3
 
 
 async def test_tasks_come_through_and_a_cancelled_one_takes_none_along() -> None:
     admission, work = _window(time.monotonic), Inside()
-    lane = Lane(model="m", slots=2)
+    lane = Lane(model="m", most=2)
     tasks = [asyncio.create_task(_acall(admission, _arrival(lane), work)) for _ in range(100)]
     await asyncio.sleep(0)
     chosen = random.Random(0).sample(range(100), 30)
@@ -391,7 +391,7 @@ async def test_tasks_come_through_and_a_cancelled_one_takes_none_along() -> None
 
 async def test_threads_and_loops_mix() -> None:
     admission, work = _window(time.monotonic), Inside()
-    lane = Lane(model="m", slots=1)
+    lane = Lane(model="m", most=1)
     with ThreadPoolExecutor(8) as pool:
         loop = asyncio.get_running_loop()
         threads = [
@@ -404,5 +404,5 @@ async def test_threads_and_loops_mix() -> None:
 
 def test_a_waiting_call_looks_again_even_if_nobody_wakes_it(clock: Clock) -> None:
     admission = Admission(immediate.build(), Gates(), clock=clock)
-    places = [admission.enter(_arrival(ONE)) for _ in range(2 + SPARE)]
+    places = [admission.enter(_arrival(ONE)) for _ in range(2)]
     assert _waits(places[-1]).patience_s == IDLE_S

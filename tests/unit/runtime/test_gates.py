@@ -19,8 +19,8 @@ from graphroute.runtime.gates import (
 )
 from tests.unit.runtime.situations import spec_for
 
-CLOUD = Lane(model="openai:m", endpoint="openai")
-TINY = Lane(model="llamacpp:tiny", slots=2)
+CLOUD = Lane(model="openai:m", endpoint="openai", adapts=True)
+TINY = Lane(model="llamacpp:tiny", most=2)
 
 
 def _refusal(status: int, **headers: str) -> Outcome:
@@ -39,9 +39,9 @@ def _fill(gates: Gates, lane: Lane, now_s: float = 0.0) -> list[Ticket]:
     return tickets
 
 
-def test_a_local_server_gets_its_slots_and_one_more() -> None:
+def test_a_server_gets_what_it_takes_at_once() -> None:
     gates = Gates()
-    assert len(_fill(gates, TINY)) == 2 + SPARE
+    assert len(_fill(gates, TINY)) == 2
     assert gates.try_enter(TINY, 0.0) == Full(until_s=None)
 
 
@@ -49,11 +49,13 @@ def test_a_local_server_does_not_get_more_by_answering() -> None:
     gates = Gates()
     for ticket in _fill(gates, TINY) * 5:
         gates.leave(ticket, Outcome(), 1.0)
-    assert len(_fill(gates, TINY, 2.0)) == 2 + SPARE
+    assert len(_fill(gates, TINY, 2.0)) == 2
 
 
 def test_lanes_follow_what_the_spec_says() -> None:
-    assert Lane.of(spec_for("ollama:x", local=True)).slots == LOCAL_SLOTS
+    assert Lane.of(spec_for("ollama:x", local=True)).most == LOCAL_SLOTS + SPARE
+    assert Lane.of(spec_for("ollama:x", local=True, slots=1)).most == 1 + SPARE
+    assert Lane.of(spec_for("openai:gpt", slots=3)).most == 3
     named = spec_for("openai:tiny@https://gpu.example/v1")
     assert Lane.of(named).endpoint == "https://gpu.example/v1"
     assert Lane.of(spec_for("openai:gpt")).endpoint == "scripted"
@@ -75,6 +77,18 @@ def test_who_never_fills_the_limit_does_not_raise_it() -> None:
         assert isinstance(ticket, Ticket)
         gates.leave(ticket, Outcome(), 0.0)
     assert gates.limits()["openai:m"] == START
+
+
+def test_a_cloud_model_never_gets_more_than_its_user_says() -> None:
+    gates, lane = Gates(), Lane(model="openai:m", endpoint="openai", most=3, adapts=True)
+    for now_s in range(5):
+        tickets = _fill(gates, lane, now_s)
+        assert len(tickets) == 3
+        for ticket in tickets:
+            gates.leave(ticket, Outcome(), now_s + 0.5)
+    ticket = _fill(gates, lane, 5)[0]
+    gates.leave(ticket, _refusal(429, **{"Retry-After": "1"}), 6)
+    assert gates.limits()["openai:m"] == 1.5
 
 
 def test_a_refused_burst_halves_once_and_later_grows_by_one_a_round() -> None:
@@ -123,7 +137,7 @@ def test_refusals_that_say_nothing_wait_twice_as_long_each_time() -> None:
 
 @pytest.mark.parametrize("status", [503, 529])
 def test_an_overloaded_endpoint_holds_all_its_models(status: int) -> None:
-    gates, other = Gates(), Lane(model="openai:n", endpoint="openai")
+    gates, other = Gates(), Lane(model="openai:n", endpoint="openai", adapts=True)
     ticket = gates.try_enter(CLOUD, 0.0)
     assert isinstance(ticket, Ticket)
     gates.leave(ticket, _refusal(status, **{"Retry-After": "5"}), 1.0)
@@ -132,7 +146,7 @@ def test_an_overloaded_endpoint_holds_all_its_models(status: int) -> None:
 
 
 def test_a_refused_model_holds_no_other() -> None:
-    gates, other = Gates(), Lane(model="openai:n", endpoint="openai")
+    gates, other = Gates(), Lane(model="openai:n", endpoint="openai", adapts=True)
     ticket = gates.try_enter(CLOUD, 0.0)
     assert isinstance(ticket, Ticket)
     gates.leave(ticket, _refusal(429, **{"Retry-After": "5"}), 1.0)
@@ -145,7 +159,7 @@ def test_a_busy_local_server_is_left_alone_for_a_moment() -> None:
     assert isinstance(ticket, Ticket)
     gates.leave(ticket, _refusal(503), 1.0)
     assert gates.try_enter(TINY, 1.0) == Full(until_s=1.5)
-    assert len(_fill(gates, TINY, 1.5)) == 2 + SPARE
+    assert len(_fill(gates, TINY, 1.5)) == 2
 
 
 def test_another_error_says_nothing_about_limits() -> None:
@@ -167,9 +181,8 @@ def test_an_answer_that_used_the_last_request_closes_until_the_reset() -> None:
 
 
 def test_a_stream_that_is_not_read_on_does_not_block_for_ever() -> None:
-    gates, lane = Gates(), Lane(model="llamacpp:one", slots=1)
-    for _ in range(1 + SPARE):
-        assert isinstance(gates.try_enter(lane, 0.0, is_open_ended=True), Ticket)
+    gates, lane = Gates(), Lane(model="llamacpp:one", most=1)
+    assert isinstance(gates.try_enter(lane, 0.0, is_open_ended=True), Ticket)
     assert gates.try_enter(lane, 1.0) == Full(until_s=STREAM_S)
     assert isinstance(gates.try_enter(lane, STREAM_S), Ticket)
 
