@@ -1,10 +1,14 @@
 """How able is a model: one number on the scale on which `ir.quality` measures difficulty.
 
-Best source first: what the user says; recorded outcomes of the very model; a published MMLU-Pro
-figure of its family (`ir.figures`); its parameter count; else 0.5. Both laws below were fitted to
-abilities from recorded outcomes (a Rasch model over 11,527 questions of five kinds of work):
+Best source first: what the user says; recorded outcomes of the very model; a published figure of
+its family (`ir.figures`); its parameter count; the last version of its family with a figure; a word
+of size in its name; else 0.5. Two laws were fitted to abilities from recorded outcomes (a Rasch
+model over 11,527 questions of five kinds of work), two to published figures:
 
-- published figure p: `θ = −0.387 + 1.770 · logit p`; 28 models, r = 0.96, residual sd 0.38 logits
+- MMLU-Pro p: `θ = −0.554 + 1.834 · logit p`; 36 models, r = 0.95, residual sd 0.37 logits
+- GPQA g and MMLU g, of which one in four is luck, by way of MMLU-Pro, with u = logit((g − ¼) / ¾):
+  `logit p = 1.165 + 0.552 u` (60 models with both figures, r = 0.94, residual sd 0.23 logits) and
+  `logit p = −0.333 + 0.869 u` (40 models, r = 0.90, residual sd 0.25)
 - parameters N: `θ = −2.268 + 0.538 · ln(N / 10⁹)`; 35 open models of 2023 to 2024, r = 0.74,
   residual sd 0.71 logits: it orders sizes and knows nothing of training
 
@@ -20,14 +24,26 @@ from functools import lru_cache
 from typing import Final
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.figures import MEASURED, PUBLISHED
+from graphroute.ir.figures import MEASURED, PUBLISHED, SUCCESSORS, Figure
 from graphroute.ir.quality import ability_for
 
 CENTRE: Final = 0.45
 LOGITS_PER_UNIT: Final = 8.2
 """Question-level logits per unit of ability; see `ir.quality.SLOPE` for steps."""
 
-_ROWS = tuple((re.compile(rf"{row[0]}(?![a-z0-9.])"), *row[1:]) for row in PUBLISHED)
+_ROWS = tuple((re.compile(rf"{row.pattern}(?![a-z0-9.])"), row) for row in PUBLISHED)
+_LATER = tuple((re.compile(rf"{pattern}(?![a-z0-9.])"), known) for pattern, known in SUCCESSORS)
+_AT_OLLAMA: Final = {"deepseek-r1": "deepseek-r1-8b", "phi3": "phi-3-mini-4k", "qwen3": "qwen3-8b"}
+"""What Ollama serves under a bare name that means a larger model, or none, elsewhere."""
+
+_DATED = re.compile(r"-(20\d{2}-?\d{2}-?\d{2}|\d{4})$")
+_WORDS: Final = (
+    (0.35, frozenset({"nano", "tiny", "micro"})),
+    (0.45, frozenset({"mini", "small", "lite", "haiku", "flash", "fast"})),
+    (0.60, frozenset({"large", "pro", "max", "ultra", "opus", "premier"})),
+)
+"""Ability by a word of the name: judgement, so that a pool of unknown models is not all alike."""
+
 _SIZE = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
 _TRAILER = re.compile(
     r"(\.gguf|-gguf|-q\d[a-z0-9]*|-(latest|instruct|chat|it|preview|fp16|bf16))+$"
@@ -46,7 +62,9 @@ def ability(
     >>> ability("openai:gpt-5-mini")[0] > ability("ollama:llama3.2:3b")[0] > ability("x:135m")[0]
     True
     >>> ability("ollama:llama3.2")[1]
-    'MMLU-Pro 0.347 (open models as listed by Artificial Analysis, 2025-01)'
+    'MMLU 0.634 (Llama 3.2 model card, Meta, 2024-09)'
+    >>> ability("openai:gpt-5.4-mini")[1]
+    'no figure; as able as gpt-5-mini: GPQA 0.823 (as listed by LLM-Stats, 2025-08)'
     >>> ability("corp:assistant")
     (0.5, 'default')
     """
@@ -72,17 +90,42 @@ def ability(
 @lru_cache(maxsize=1024)
 def _looked_up(name: str, parameters: int | None) -> tuple[float, str]:
     plain = normalised(name)
-    for known in (plain, plain + "-instruct", plain + "-it", plain + "-chat"):
-        if known in MEASURED:
-            return MEASURED[known], "recorded outcomes, 2024"
-    for pattern, figure, source, month in _ROWS:
-        if pattern.match(plain) and _size_agrees(plain, pattern):
-            return round(from_mmlu_pro(figure), 3), f"MMLU-Pro {figure:.3f} ({source}, {month})"
+    if name.startswith("ollama:"):
+        plain = _AT_OLLAMA.get(plain, plain)
+    if plain in _RECORDED:
+        return MEASURED[_RECORDED[plain]], "recorded outcomes, 2024"
+    if (dated := _DATES.get(plain)) is not None:
+        return MEASURED[dated], f"recorded outcomes of {dated}, 2024"
+    if (figure := _figure(plain)) is not None:
+        return _from_figure(figure), _told(figure)
     if parameters is not None:
         return round(from_parameters(parameters), 3), f"parameter count {parameters:,}"
     if named := parameters_in(plain):
         return round(from_parameters(named), 3), f"parameter count {named:,} in the name"
+    for pattern, known in _LATER:
+        if pattern.match(plain) and (figure := _figure(known)) is not None:
+            return _from_figure(figure), f"no figure; as able as {known}: {_told(figure)}"
+    words = set(re.split(r"[^a-z]+", plain))
+    for able, sizes in _WORDS:
+        if found := sorted(words & sizes):
+            return able, f"no figure; by the word {found[0]!r} in the name"
     return 0.5, "default"
+
+
+def _figure(plain: str) -> Figure | None:
+    return next(
+        (row for pattern, row in _ROWS if pattern.match(plain) and _size_agrees(plain, pattern)),
+        None,
+    )
+
+
+def _from_figure(figure: Figure) -> float:
+    laws = {"GPQA": from_gpqa, "MMLU": from_mmlu, "MMLU-Pro": from_mmlu_pro}
+    return round(laws[figure.benchmark](figure.accuracy), 3)
+
+
+def _told(figure: Figure) -> str:
+    return f"{figure.benchmark} {figure.accuracy:.3f} ({figure.source}, {figure.month})"
 
 
 def _size_agrees(plain: str, pattern: re.Pattern[str]) -> bool:
@@ -128,11 +171,36 @@ def from_mmlu_pro(accuracy: float) -> float:
     """Ability from an MMLU-Pro accuracy in (0, 1); clipped to [0, 1].
 
     >>> round(from_mmlu_pro(0.5), 3)
-    0.403
+    0.382
     """
     # One in ten is luck: figures below a fifth say little more than that the model is weak.
     p = min(max(accuracy, 0.2), 0.99)
-    return from_logits(-0.387 + 1.770 * math.log(p / (1 - p)))
+    return from_logits(-0.554 + 1.834 * math.log(p / (1 - p)))
+
+
+def from_gpqa(accuracy: float) -> float:
+    """Ability from a GPQA accuracy in (0, 1), by way of MMLU-Pro; clipped to [0, 1].
+
+    >>> round(from_gpqa(0.5), 3)
+    0.557
+    """
+    return _by_way_of_mmlu_pro(accuracy, 1.165, 0.552)
+
+
+def from_mmlu(accuracy: float) -> float:
+    """Ability from an MMLU accuracy in (0, 1), by way of MMLU-Pro; clipped to [0, 1].
+
+    >>> round(from_mmlu(0.7), 3)
+    0.387
+    """
+    return _by_way_of_mmlu_pro(accuracy, -0.333, 0.869)
+
+
+def _by_way_of_mmlu_pro(accuracy: float, offset: float, slope: float) -> float:
+    # Below 0.3 it is luck for the most part, and says little more than that the model is weak.
+    known = (min(max(accuracy, 0.3), 0.99) - 0.25) / 0.75
+    odds = offset + slope * math.log(known / (1 - known))
+    return from_mmlu_pro(1 / (1 + math.exp(-odds)))
 
 
 def from_parameters(parameters: int) -> float:
@@ -147,3 +215,8 @@ def from_parameters(parameters: int) -> float:
 def from_logits(theta: float) -> float:
     """Ability from question-level log-odds (0: right on half of the middle questions)."""
     return min(max(CENTRE + theta / LOGITS_PER_UNIT, 0.0), 1.0)
+
+
+_RECORDED: Final = {normalised(name): name for name in MEASURED}
+_DATES: Final = {_DATED.sub("", name): name for name in sorted(MEASURED) if _DATED.search(name)}
+"""A name without a date means the latest version that was recorded."""

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.ability import ability, from_mmlu_pro, from_parameters
+from graphroute.ir.ability import ability, from_gpqa, from_mmlu, from_mmlu_pro, from_parameters
+from graphroute.ir.figures import PUBLISHED, SUCCESSORS, Figure
 from graphroute.ir.quality import success
 
 
@@ -45,7 +48,8 @@ def test_a_parameter_count_is_used_only_where_no_figure_is_known() -> None:
 def test_laws_are_monotone_and_bounded() -> None:
     figures = [from_mmlu_pro(p / 100) for p in range(101)]
     sizes = [from_parameters(10**e) for e in range(14)]
-    for law in (figures, sizes):
+    others = [[law(p / 100) for p in range(101)] for law in (from_gpqa, from_mmlu)]
+    for law in (figures, sizes, *others):
         assert law == sorted(law)
         assert min(law) >= 0
         assert max(law) <= 1
@@ -60,3 +64,35 @@ def test_a_quality_outside_the_open_unit_interval_is_refused(quality: float) -> 
 def test_a_senseless_parameter_count_is_refused() -> None:
     with pytest.raises(InvalidValue, match="parameters=0"):
         ability("ollama:x", 0)
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.pattern)
+def test_every_published_row_says_where_it_is_from(row: Figure) -> None:
+    assert 0 < row.accuracy < 1
+    assert row.source
+    assert re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", row.month)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("openai:gpt-4o-mini", "recorded outcomes of gpt-4o-mini-2024-07-18"),
+        ("openai:gpt-4-1106-preview", "recorded outcomes, 2024"),
+        ("openai:gpt-5-mini-2025-08-07", "GPQA 0.823"),
+        ("anthropic:claude-sonnet-4-20250514", "GPQA 0.754"),
+        ("anthropic:claude-opus-4-6", "no figure; as able as claude-opus-4-1"),
+        ("google:gemini-3-flash-preview", "no figure; as able as gemini-2.5-flash"),
+        ("ollama:deepseek-r1", "GPQA 0.490"),
+        ("openai:deepseek-r1", "MMLU-Pro 0.840"),
+        ("corp:house-mini", "no figure; by the word 'mini'"),
+        ("openai:mistral-medium", "default"),
+        ("ollama:mistral", "MMLU-Pro 0.309"),
+    ],
+)
+def test_where_an_ability_comes_from_is_told(name: str, told: str) -> None:
+    assert ability(name)[1].startswith(told)
+
+
+@pytest.mark.parametrize(("pattern", "known"), SUCCESSORS)
+def test_a_successor_stands_for_a_model_that_has_a_figure(pattern: str, known: str) -> None:
+    assert ability(f"x:{known}")[1].startswith(("GPQA", "MMLU"))
