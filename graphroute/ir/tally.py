@@ -88,7 +88,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gains:
-    """What runs saved on one node × model: number of runs, sum and sum of squares, USD."""
+    """What sampled runs saved on one node × model: their number, sum and sum of squares, USD."""
 
     runs: int
     total_usd: float
@@ -114,9 +114,11 @@ class Tally:
 
     first_s, last_s: start of the earliest and the latest call, None where there is none
     runs: with at least one call in the span
-    run_gains: baseline − cost of each run in nano-dollars, runs with a known baseline only
+    run_gains: baseline − cost of runs in nano-dollars, those with a known baseline only; all of
+        them, or an even sample where there are more than 20,000
     gains: the same by (node, model); buckets: calls by (node, model, latency bucket)
     reasons: why calls moved, by (node, why)
+    every: the sample of `run_gains` and `gains` is every run (1), every second (2), …
     """
 
     span: Span
@@ -129,3 +131,4 @@ class Tally:
     buckets: Mapping[tuple[str, str, int], int]
     reasons: Mapping[tuple[str, str], int]
     shapes: tuple[Shape, ...] = ()
+    every: int = 1

@@ -103,12 +103,11 @@ def credited(db: sqlite3.Connection, span: Span) -> Iterator[tuple[Credit, str]]
 
 
 def shapes(db: sqlite3.Connection, span: Span) -> tuple[Shape, ...]:
-    """The graphs that a span has calls of, the one with the latest call first."""
+    """The graphs that a span has calls of, the one that came last first."""
     condition, values = where(span)
     query = (
-        "SELECT graphs.name, graphs.fingerprint, graphs.shape FROM graphs JOIN"
-        f" (SELECT calls.graph AS graph, max(calls.id) AS last FROM calls WHERE {condition}"
-        " GROUP BY calls.graph) ON graph = graphs.id ORDER BY last DESC"
+        "SELECT name, fingerprint, shape FROM graphs WHERE EXISTS"
+        f" (SELECT 1 FROM calls WHERE calls.graph = graphs.id AND {condition}) ORDER BY id DESC"
     )
     return tuple(_shape(*row) for row in db.execute(query, values))
 
