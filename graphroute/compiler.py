@@ -27,8 +27,11 @@ from graphroute.ir.plan import Plan
 from graphroute.ir.rest import Happened
 from graphroute.planner import make_plan
 from graphroute.pool import Models, Pool, build_pool
-from graphroute.protocols import PromptScorer, StepScorer
+from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
 from graphroute.report import Report
+from graphroute.runtime import gates
+from graphroute.runtime.admission import Admission
+from graphroute.runtime.answers import Answers
 from graphroute.runtime.periods import PeriodLedger
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.routed_graph import Routing, unwrap, wrap
@@ -52,6 +55,8 @@ class Compilation:
     scorer: str | PromptScorer
     store: Path
     seed: int
+    cache: bool | str | Cache | None = None
+    batch: str | BatchPolicy | None = None
 
     def walked(self) -> Walked:
         """The graph as data, with the hints of `@route` and `nodes=`."""
@@ -86,6 +91,45 @@ class Compilation:
             return None
         return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
 
+    def answers(self) -> Answers | None:
+        """The cache of models' answers; None where it is switched off."""
+        cache = self.cache
+        if cache is False:
+            return None
+        if cache is None:
+            return Answers(caches=(_cache("memory"),))
+        if cache is True:
+            disk = _cache("disk", folder=self.store / "cache")
+            return Answers(caches=(_cache("memory"), disk), is_asked=True)
+        if isinstance(cache, str):
+            options = {"folder": self.store / "cache"} if cache == "disk" else {}
+            cache = _cache(cache, **options)
+        if not isinstance(cache, Cache):
+            raise InvalidValue(
+                f"cache={cache!r}",
+                value=cache,
+                next_step="use True, False, None, 'memory', 'disk', or an object with the methods "
+                "of graphroute.protocols.Cache",
+            )
+        return Answers(caches=(cache,), is_asked=True)
+
+    def admission(self) -> Admission | None:
+        """What holds each model to what it takes; None where nothing but the records may change."""
+        batch = self.batch
+        if batch is None and self.models is None:
+            return None
+        policy: object = batch
+        if batch is None or isinstance(batch, str):
+            policy = registry.build("batching", batch or "immediate")
+        if not isinstance(policy, BatchPolicy):
+            raise InvalidValue(
+                f"batch={batch!r}",
+                value=batch,
+                next_step=f"use one of {', '.join(registry.names('batching'))}, or an object with "
+                "the methods of graphroute.protocols.BatchPolicy",
+            )
+        return Admission(policy, gates.shared())
+
     def prompts(self) -> PromptScorer | None:
         """The scorer that looks at each prompt; None, logged, where the default one is broken."""
         if not isinstance(self.scorer, str):
@@ -115,6 +159,8 @@ def compilation(
     deadline_s: float | None = None,
     nodes: Mapping[str, RouteHints] | None = None,
     scorer: str | PromptScorer = "auto",
+    cache: bool | str | Cache | None = None,
+    batch: str | BatchPolicy | None = None,
     store: str | Path | None = None,
     seed: int = 0,
 ) -> Compilation:
@@ -137,7 +183,20 @@ def compilation(
         scorer=scorer,
         store=home() if store is None else Path(store),
         seed=seed,
+        cache=cache,
+        batch=batch,
     )
+
+
+def _cache(name: str, **options: object) -> Cache:
+    built = registry.build("caches", name, **options)
+    if not isinstance(built, Cache):
+        raise InvalidValue(
+            f"the plugin {name!r} builds no cache",
+            name=name,
+            next_step="see graphroute.protocols.Cache",
+        )
+    return built
 
 
 def home() -> Path:
@@ -154,6 +213,8 @@ def plan(
     deadline_s: float | None = None,
     nodes: Mapping[str, RouteHints] | None = None,
     scorer: str | PromptScorer = "auto",
+    cache: bool | str | Cache | None = None,
+    batch: str | BatchPolicy | None = None,
     store: str | Path | None = None,
     seed: int = 0,
 ) -> Plan:
@@ -170,6 +231,8 @@ def plan(
         deadline_s=deadline_s,
         nodes=nodes,
         scorer=scorer,
+        cache=cache,
+        batch=batch,
         store=store,
         seed=seed,
     )
@@ -186,6 +249,8 @@ def optimize(
     deadline_s: float | None = None,
     nodes: Mapping[str, RouteHints] | None = None,
     scorer: str | PromptScorer = "auto",
+    cache: bool | str | Cache | None = None,
+    batch: str | BatchPolicy | None = None,
     store: str | Path | None = None,
     seed: int = 0,
 ) -> Any:
@@ -201,8 +266,11 @@ def optimize(
     deadline_s: seconds the critical path may take
     nodes: facts about nodes by name (`"parent/child"` in subgraphs), as `@route` gives them
     scorer: name of a prompt scorer, or one; `"auto"` is the lexical one
-    store: folder of the day and month ledger (default `GRAPHROUTE_HOME`, else the user's data
-        folder); used only where such a budget is set
+    cache: None: answers at temperature 0 are kept in memory and given again; True: all answers, in
+        memory and in `store`; False: none; or `"memory"`, `"disk"`, or a `protocols.Cache`
+    batch: how calls of a fan-out go together: None is `"immediate"`; see docs/batching.md
+    store: folder of the day and month ledger and of the cache (default `GRAPHROUTE_HOME`, else the
+        user's data folder); a file is touched only where such a budget or cache is set
     seed: for whatever is drawn at random; the same input and seed give the same plan
 
     Returns an object of the graph's own class with `plan`, `records`, `report()` and `replan()`.
@@ -228,6 +296,8 @@ def optimize(
         deadline_s=deadline_s,
         nodes=nodes,
         scorer=scorer,
+        cache=cache,
+        batch=batch,
         store=store,
         seed=seed,
     )
@@ -248,16 +318,20 @@ def optimize(
         keeps_own=job.models is None,
         periods=job.periods(),
         prompts=job.prompts(),
+        chats=pool.chats,
+        answers=job.answers(),
+        admission=job.admission(),
     )
 
     def replan() -> Plan:
         again = job.walked()
         models_now = job.pool(again)
         policy.plan = _feasible(job.plan(again, models_now))
-        policy.catalog, policy.own, policy.open = (
+        policy.catalog, policy.own, policy.open, policy.chats = (
             models_now.catalog,
             models_now.own,
             models_now.open,
+            models_now.chats,
         )
         return policy.plan
 
@@ -299,8 +373,8 @@ def _with_own_models_only(graph: Graph, known: Sequence[str]) -> Graph:
     return replace(graph, nodes=tuple(nodes), warnings=(*graph.warnings, *remarks))
 
 
-_FOR_LATER: Final = ("cache", "batch", "verify", "deferrable")
-"""Facts of `RouteHints` that belong to the cache, the batcher and verified escalation."""
+_FOR_LATER: Final = ("batch", "deferrable")
+"""Facts of `RouteHints` that belong to the batcher."""
 
 
 def _remarks(graph: Graph) -> tuple[str, ...]:

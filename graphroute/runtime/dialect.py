@@ -16,7 +16,7 @@ from functools import cache, partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from graphroute.errors import PoolError
 from graphroute.ir.catalog import ModelSpec
@@ -30,11 +30,15 @@ class Written:
     """Arguments for the target; `restore`, if any, turns its whole answer into the expected form.
 
     A call with `restore` cannot be streamed piece by piece: its pieces are not in that form.
+
+    after: messages that follow those of the call; is_hidden: its tokens are not to be shown
     """
 
     kwargs: Mapping[str, Any]
     stop: list[str] | None
     restore: Restore | None = None
+    after: tuple[BaseMessage, ...] = ()
+    is_hidden: bool = False
 
 
 def family(chat: BaseChatModel) -> str:

@@ -35,8 +35,12 @@ from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
+from graphroute.ir.verdict import Verdict
 from graphroute.runtime import dialect, fallback, router, tokens
+from graphroute.runtime.admission import Answered, Arrival, Place, Wait
+from graphroute.runtime.asked import call_key, is_settled
 from graphroute.runtime.course import Ahead, Course
+from graphroute.runtime.gates import Lane, Outcome
 from graphroute.runtime.later import Later
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
@@ -46,6 +50,7 @@ from graphroute.runtime.recall import Recall, SharedFailure
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
 from graphroute.runtime.till import UNPRICED, Till
+from graphroute.runtime.trial import Enough, Trial
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
 
 _NO_HINTS: Final = RouteHints()
@@ -130,6 +135,7 @@ class Dispatch:
         kwargs: Mapping[str, Any],
         metadata: Mapping[str, Any],
         prompts: int = 1,
+        shows_tokens: bool = False,
     ) -> None:
         self.handle, self.own, self.stop, self.kwargs = handle, own, stop, kwargs
         self._policy = handle.policy
@@ -150,8 +156,16 @@ class Dispatch:
         self._call: router.CallFacts | None = None
         self._turn: Turn | None = None
         self._recall: Recall | None = None
+        self._waits: Choice | None = None
+        self._place: Place | None = None
+        self._messages = messages
+        self._shows_tokens = shows_tokens
+        self.is_stream = False
+        self.trial: Trial | None = None
         try:
             self._read(messages)
+            self.trial = self._begin_trial(messages)
+            self._recall = self._begin_recall(messages)
             self._turn = self._begin_turn(messages, metadata)
         except Exception as fault:
             self._fault = f"{type(fault).__name__}: {fault}"
@@ -187,6 +201,38 @@ class Dispatch:
             stop=self.stop,
             kwargs=self.kwargs,
         )
+
+    def _begin_recall(self, messages: Sequence[BaseMessage]) -> Recall | None:
+        """The call's part in the cache; none for a list of prompts, nor where it is off."""
+        answers, request = self._policy.answers, self._request
+        if answers is None or request is None or self._answers > 1 or self._hints.cache is False:
+            return None
+        is_asked = answers.is_asked or self._hints.cache in (True, "semantic")
+
+        def key(spec: ModelSpec) -> str | None:
+            is_own = spec.name == self._own.name
+            chat = self.own if is_own else self._policy.chats.get(spec.name)
+            if not is_asked and not is_settled(request, spec, chat, is_own=is_own):
+                return None
+            hint = () if self.trial is None else self.trial.hint
+            return call_key(spec, chat, request, (*messages, *hint), own=self.own)
+
+        return Recall(
+            answers,
+            key,
+            tags={"node": self._node, "graph": self._policy.plan.graph.name},
+            is_private=self._must_stay,
+        )
+
+    def _begin_trial(self, messages: Sequence[BaseMessage]) -> Trial | None:
+        """The call's part in being checked; a list of prompts is not."""
+        if (check := self._hints.verify) is None or self._answers > 1:
+            return None
+        planned = self._assignment
+        stages: tuple[str, ...] = ()
+        if planned is not None and planned.kind == "cascade":
+            stages = (planned.model, *planned.then)
+        return Trial(check, messages, stages=stages)
 
     def _read(self, messages: Sequence[BaseMessage]) -> None:
         policy = self._policy
@@ -239,15 +285,18 @@ class Dispatch:
         if self._turn is not None and (replies := self._turn.replies) is not None:
             self._turn.redo(lambda: self._till.payload((), self._call or self._bare_facts()))
             return self._replay(replies)
+        if self._waits is not None and self._place is not None:
+            return self._poll(self._place, self._waits)
         try:
             if self._call is None:
                 return self._own_choice(self._bare_facts())
             return self._ranked_choice(self._call)
-        except (*_FAIL_CLOSED, Later, SharedFailure):
+        except (*_FAIL_CLOSED, Later, SharedFailure, Enough):
             raise
         except Exception as fault:
             if is_control_flow(fault):
                 raise
+            self._drop_waiting()
             if self._last_error is not None:
                 raise self._last_error from None
             self._fault = self._fault or f"{type(fault).__name__}: {fault}"
@@ -265,10 +314,25 @@ class Dispatch:
         if not self._attempts:
             self._attempts.extend(ranking.passed_over)
         order = [spec for spec in ranking.order if spec.name not in self._excluded]
+        if self.trial is not None and self.trial.rounds:
+            return self._stronger(order, call)
         if not order and self._last_error is None:
             # Every feasible model is cooling down: asking one again beats failing unasked.
             order = list(self._rank(call, lambda _: False).order)
         return self._affordable(order, call)
+
+    def _stronger(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
+        """The model that is asked after a check refused an answer; `Enough` where none can be."""
+        trial = self.trial
+        if trial is None:  # pragma: no cover - asked by who has looked
+            raise AssertionError("no trial")
+        ranked = [spec for spec in order if spec.name == trial.next_model]
+        if not ranked:
+            raise Enough(trial.best.answer)
+        try:
+            return self._affordable(ranked, call)
+        except BudgetExceeded:
+            raise Enough(trial.best.answer) from None
 
     def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
         """The first model that the money allows; at the limit, what the budget says to do there.
@@ -289,13 +353,82 @@ class Dispatch:
             if known is not None:
                 self.handle.ledger.release(taken.reservation)
                 return known
-        return Choice(
+        choice = Choice(
             spec=taken.spec,
             chat=self._chat(taken.spec),
             why=self._why(taken.spec.name),
             reservation=taken.reservation,
             cap_tokens=taken.cap_tokens,
         )
+        self._hold(choice)
+        return self._let_in(choice, call)
+
+    def _let_in(self, choice: Choice, call: router.CallFacts) -> Choice:
+        """The choice, once its model takes another call; until then `Later`."""
+        if self._policy.admission is None:
+            return choice
+        try:
+            self._place = self._policy.admission.enter(self._arrival(choice, call))
+        except Exception as fault:
+            self._fault = f"{type(fault).__name__}: {fault}"
+            return choice
+        self._waits = choice
+        return self._poll(self._place, choice)
+
+    def _poll(self, place: Place, choice: Choice) -> Choice:
+        match place.poll():
+            case Wait(patience_s=patience_s, when=when):
+                raise Later(
+                    f"{choice.spec.name} works on other calls",
+                    when=when,
+                    patience_s=patience_s,
+                    gives_up=place.insist,
+                    is_poll=True,
+                )
+            case Answered(message=message):
+                self._waits = self._place = None
+                chat = ReplayedChat.of(((message,),), model_name=choice.spec.name)
+                return replace(choice, chat=chat)
+        self._waits = None
+        return choice
+
+    def _arrival(self, choice: Choice, call: router.CallFacts) -> Arrival:
+        gathers = not self.is_stream and not self._shows_tokens and self._answers == 1
+        return Arrival(
+            lane=Lane.of(choice.spec),
+            group=(self._node, choice.spec.name, self._wishes()) if gathers else (),
+            messages=self._messages if gathers else (),
+            in_tokens=call.in_tokens,
+            burst=(self.handle.run_id, self._step),
+            may_gather=gathers,
+            is_open_ended=self.is_stream,
+        )
+
+    def _wishes(self) -> str:
+        """What calls must ask for alike, besides their prompts, to share one; text to compare."""
+        return "" if self._request is None else repr(sorted(self._request.as_made.items()))
+
+    def _drop_waiting(self) -> None:
+        """Give up the place in line and the money of a call that will not be made."""
+        choice, self._waits = self._waits, None
+        place, self._place = self._place, None
+        if place is not None:
+            place.cancel()
+        if choice is not None:
+            self.handle.ledger.release(choice.reservation)
+            self.handle.course.failed(self._node)
+
+    def _leave(self, outcome: Outcome) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave(outcome)
+
+    def _hold(self, choice: Choice) -> None:
+        """Of a stream, which its reader may keep open: no other call waits for its end."""
+        if self.is_stream:
+            self.handle.ledger.hold(choice.reservation)
+            if self._recall is not None:
+                self._recall.hold()
 
     def _chat(self, spec: ModelSpec) -> BaseChatModel | None:
         return self.own if spec.name == self._own.name else None
@@ -441,20 +574,15 @@ class Dispatch:
 
     def cancelled(self) -> None:
         """The caller was stopped while it waited to be given a model."""
+        self._drop_waiting()
         if self._recall is not None:
             self._recall.cancelled()
-
-    def hold(self, choice: Choice) -> None:
-        """The call is a stream that its reader may keep open: no other call waits for its end."""
-        self.handle.ledger.hold(choice.reservation)
-        if self._recall is not None:
-            self._recall.hold()
 
     # -- calling
 
     def arguments(self, choice: Choice, chat: BaseChatModel) -> dialect.Written:
         """What to call `chat` with, now. The graph's own model gets the call as it was made."""
-        if choice.is_replay:
+        if isinstance(choice.chat, ReplayedChat):
             return dialect.Written(kwargs={}, stop=None)
         self.handle.ledger.start(choice.reservation)
         if chat is self.own or self._request is None:
@@ -462,10 +590,11 @@ class Dispatch:
         else:
             limit = choice.spec.max_output_tokens
             written = dialect.write(self._request, own=self.own, target=chat, limit=limit)
+        if self.trial is not None:
+            written = replace(written, after=self.trial.hint, is_hidden=self.trial.is_silent)
         if choice.cap_tokens is None:
             return written
-        kwargs = dialect.capped(written.kwargs, chat, choice.cap_tokens)
-        return dialect.Written(kwargs=kwargs, stop=written.stop, restore=written.restore)
+        return replace(written, kwargs=dialect.capped(written.kwargs, chat, choice.cap_tokens))
 
     # -- ending
 
@@ -476,20 +605,47 @@ class Dispatch:
         *,
         replies: Replies | None = None,
         pieces: Sequence[int] = (),
+        verdict: Verdict | None = None,
     ) -> None:
         """Settle and record a call that was answered (for a stream: with all its chunks added).
 
         replies: the answers to each of several prompts, of which `answer` is the sum
         pieces: lengths in characters of a stream's chunks
+        verdict: what the node's check says of it
         """
         if choice.is_replay and not choice.recalled:
             return
         usage = self._usage(answer)
-        self._settle(choice, usage, error=None)
+        self._leave(Outcome.answered(answer))
+        self._settle(choice, usage, error=None, verdict=verdict)
         if not choice.is_replay:
             self._policy.outages.clear(choice.spec.name)
             self._share(choice, answer, replies, pieces)
         self._keep(answer, replies)
+
+    def accepts(
+        self,
+        choice: Choice,
+        answer: Any,
+        message: AIMessage | None,
+        verdict: Verdict | None,
+        *,
+        replies: Replies | None = None,
+    ) -> bool:
+        """`succeeded`, and whether the answer stands; False if a stronger model is to be asked."""
+        self.succeeded(choice, message, replies=replies, verdict=verdict)
+        if self.trial is None or message is None or verdict is None:
+            return True
+        return not self.trial.refuses(choice.spec.name, answer, message, verdict)
+
+    def best(self, answer: Any) -> Any:
+        """The best of all answers that were checked, else `answer`."""
+        return self.trial.best.answer if self.trial is not None and self.trial.rounds else answer
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the answer must come in one piece, because a check may yet refuse it."""
+        return self.trial is not None and self.trial.is_silent
 
     def _share(
         self,
@@ -522,6 +678,7 @@ class Dispatch:
         """
         if choice.is_replay:
             return False
+        self._leave(Outcome.of(error))
         self._tell_others(error)
         unavailable = fallback.is_unavailable(error)
         if unavailable:
@@ -570,7 +727,14 @@ class Dispatch:
             at_most=is_limited,
         )
 
-    def _settle(self, choice: Choice, usage: tokens.Usage, *, error: str | None) -> None:
+    def _settle(
+        self,
+        choice: Choice,
+        usage: tokens.Usage,
+        *,
+        error: str | None,
+        verdict: Verdict | None = None,
+    ) -> None:
         cost = 0 if choice.recalled else _cost_nano(choice.spec.price, usage)
         aside = choice.reservation.amount_nano
         try:
@@ -596,6 +760,7 @@ class Dispatch:
                 cap_tokens=choice.cap_tokens,
                 error=error,
                 cache=choice.recalled or None,
+                verdict=verdict,
             )
         )
 
@@ -623,6 +788,7 @@ class Dispatch:
         cap_tokens: int | None,
         error: str | None,
         cache: str | None = None,
+        verdict: Verdict | None = None,
     ) -> CallRecord:
         return CallRecord(
             run_id=self.handle.run_id,
@@ -645,6 +811,8 @@ class Dispatch:
             fault=self._fault,
             error=error,
             cache=cache,
+            verdicts=() if verdict is None else (verdict,),
+            quality=None if verdict is None else verdict.score,
         )
 
 

@@ -20,10 +20,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.outputs import ChatGeneration, LLMResult
 
+from graphroute.ir.verdict import Verdict
 from graphroute.runtime.dialect import Restore, Written
 from graphroute.runtime.dispatch import Choice, Dispatch
 from graphroute.runtime.later import Later
 from graphroute.runtime.pause import Replies
+from graphroute.runtime.trial import Enough
 
 routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
 
@@ -66,12 +68,7 @@ def next_choice(dispatch: Dispatch) -> Choice:
         try:
             return dispatch.choose()
         except Later as later:
-            woken = threading.Event()
-            # Blocking a running event loop could keep the very calls from ending it waits for.
-            can_wait = later.patience_s > 0 and not (later.gives_up and _in_loop())
-            if can_wait and later.when is not None:
-                later.when(woken.set)
-            if not (can_wait and _wait(dispatch, woken, later.patience_s)) and later.gives_up:
+            if not _waited(dispatch, later) and later.gives_up is not None:
                 later.gives_up()
 
 
@@ -89,16 +86,23 @@ async def await_choice(dispatch: Dispatch) -> Choice:
             try:
                 await asyncio.wait_for(woken.wait(), max(0.0, later.patience_s))
             except TimeoutError:
-                if later.gives_up is not None:
+                if later.gives_up is not None and not later.is_poll:
                     later.gives_up()
             except BaseException:
                 dispatch.cancelled()
                 raise
 
 
-def _wait(dispatch: Dispatch, woken: threading.Event, patience_s: float) -> bool:
+def _waited(dispatch: Dispatch, later: Later) -> bool:
+    """Wait as told; False where that is not possible, or did not help."""
+    # Blocking a running event loop could keep the very calls from ending it waits for.
+    if later.gives_up is not None and _in_loop():
+        return False
+    woken = threading.Event()
+    if later.when is not None:
+        later.when(woken.set)
     try:
-        return woken.wait(patience_s)
+        return woken.wait(max(0.0, later.patience_s)) or later.is_poll
     except BaseException:
         dispatch.cancelled()
         raise
@@ -126,7 +130,10 @@ def _in_loop() -> bool:
 def drive(dispatch: Dispatch, call: Call) -> Any:
     """Ask models until one answers; the answer is a message or an `LLMResult`."""
     while True:
-        choice = next_choice(dispatch)
+        try:
+            choice = next_choice(dispatch)
+        except Enough as enough:
+            return enough.answer
         try:
             chat = open_chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
@@ -137,8 +144,10 @@ def drive(dispatch: Dispatch, call: Call) -> Any:
             if dispatch.failed(choice, error):
                 continue
             raise
-        dispatch.succeeded(choice, _message_of(answer), replies=_replies_of(answer))
-        return answer
+        message = _message_of(answer)
+        verdict = judged(dispatch, message)
+        if dispatch.accepts(choice, answer, message, verdict, replies=_replies_of(answer)):
+            return dispatch.best(answer)
 
 
 async def adrive(
@@ -146,7 +155,10 @@ async def adrive(
 ) -> Any:
     """`drive`, awaiting the call."""
     while True:
-        choice = await await_choice(dispatch)
+        try:
+            choice = await await_choice(dispatch)
+        except Enough as enough:
+            return enough.answer
         try:
             chat = await aopen_chat(dispatch, choice)
             written = dispatch.arguments(choice, chat)
@@ -157,18 +169,41 @@ async def adrive(
             if dispatch.failed(choice, error):
                 continue
             raise
-        dispatch.succeeded(choice, _message_of(answer), replies=_replies_of(answer))
-        return answer
+        message = _message_of(answer)
+        verdict = await ajudged(dispatch, message)
+        if dispatch.accepts(choice, answer, message, verdict, replies=_replies_of(answer)):
+            return dispatch.best(answer)
+
+
+def judged(dispatch: Dispatch, message: AIMessage | None) -> Verdict | None:
+    """What the node's check says of an answer; None where there is none."""
+    if dispatch.trial is None or message is None:
+        return None
+    # A check may ask a model itself, which is no call of the node.
+    with inside():
+        return dispatch.trial.judge(message)
+
+
+async def ajudged(dispatch: Dispatch, message: AIMessage | None) -> Verdict | None:
+    """`judged`, awaiting."""
+    if dispatch.trial is None or message is None:
+        return None
+    with inside():
+        return await dispatch.trial.ajudge(message)
 
 
 def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMessageChunk]:
     """Stream from the first model that starts to; `whole` asks for an answer in one piece.
 
-    After the first chunk no other model can take over: what was said stays said.
+    After the first chunk no other model can take over: what was said stays said. So an answer that
+    may be refused by a check comes in one piece.
     """
+    if dispatch.is_silent:
+        yield _as_chunk(drive(dispatch, whole))
+        return
+    dispatch.is_stream = True
     while True:
         choice = next_choice(dispatch)
-        dispatch.hold(choice)
         said: list[AIMessageChunk] = []
         try:
             chat = open_chat(dispatch, choice)
@@ -191,7 +226,9 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
             if dispatch.failed(choice, error, partial=_joined(said)):
                 continue
             raise
-        dispatch.succeeded(choice, _joined(said), pieces=[len(chunk.text) for chunk in said])
+        joined = _joined(said)
+        lengths = [len(chunk.text) for chunk in said]
+        dispatch.succeeded(choice, joined, pieces=lengths, verdict=judged(dispatch, joined))
         return
 
 
@@ -199,9 +236,12 @@ async def adrive_stream(
     dispatch: Dispatch, call: Call, whole: Callable[[BaseChatModel, Written], Awaitable[Any]]
 ) -> AsyncIterator[AIMessageChunk]:
     """`drive_stream`, awaiting each step."""
+    if dispatch.is_silent:
+        yield _as_chunk(await adrive(dispatch, whole))
+        return
+    dispatch.is_stream = True
     while True:
         choice = await await_choice(dispatch)
-        dispatch.hold(choice)
         said: list[AIMessageChunk] = []
         try:
             chat = await aopen_chat(dispatch, choice)
@@ -224,7 +264,10 @@ async def adrive_stream(
             if dispatch.failed(choice, error, partial=_joined(said)):
                 continue
             raise
-        dispatch.succeeded(choice, _joined(said), pieces=[len(chunk.text) for chunk in said])
+        joined = _joined(said)
+        lengths = [len(chunk.text) for chunk in said]
+        verdict = await ajudged(dispatch, joined)
+        dispatch.succeeded(choice, joined, pieces=lengths, verdict=verdict)
         return
 
 

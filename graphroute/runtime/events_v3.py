@@ -21,9 +21,13 @@ from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.drive import (
     DROPPED,
     Call,
+    adrive,
+    ajudged,
     aopen_chat,
     await_choice,
+    drive,
     inside,
+    judged,
     next_choice,
     open_chat,
 )
@@ -93,9 +97,12 @@ def _stream_type() -> Any:
 
 
 def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> Generator[Event]:
+    if dispatch.is_silent:
+        yield from _as_events(drive(dispatch, whole))
+        return
+    dispatch.is_stream = True
     while True:
         choice = next_choice(dispatch)
-        dispatch.hold(choice)
         said: list[str] = []
         has_begun = is_settled = False
         try:
@@ -118,7 +125,8 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
                 if event["event"] == "message-finish":
                     # The reader stops here: nothing after this would run.
                     is_settled = True
-                    dispatch.succeeded(choice, stream.output)
+                    verdict = judged(dispatch, stream.output)
+                    dispatch.succeeded(choice, stream.output, verdict=verdict)
                 said.append(_text(event))
                 has_begun = True
                 yield event
@@ -134,7 +142,7 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
             if not is_settled and dispatch.failed(choice, error, partial=_partial(said, has_begun)):
                 continue
             raise
-    dispatch.succeeded(choice, answer)
+    dispatch.succeeded(choice, answer, verdict=judged(dispatch, answer))
     yield from _as_events(answer)
 
 
@@ -164,9 +172,13 @@ def adrive_events(dispatch: Dispatch, call: Call, whole: Call) -> Any:
 
 
 async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerator[Event]:
+    if dispatch.is_silent:
+        for each in _as_events(await adrive(dispatch, whole)):
+            yield each
+        return
+    dispatch.is_stream = True
     while True:
         choice = await await_choice(dispatch)
-        dispatch.hold(choice)
         said: list[str] = []
         has_begun = is_settled = False
         try:
@@ -190,7 +202,8 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
                         continue
                     if event["event"] == "message-finish":
                         is_settled = True
-                        dispatch.succeeded(choice, stream.output_message)
+                        verdict = await ajudged(dispatch, stream.output_message)
+                        dispatch.succeeded(choice, stream.output_message, verdict=verdict)
                     said.append(_text(event))
                     has_begun = True
                     yield event
@@ -198,7 +211,7 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
             if not is_settled and dispatch.failed(choice, error, partial=_partial(said, has_begun)):
                 continue
             raise
-    dispatch.succeeded(choice, answer)
+    dispatch.succeeded(choice, answer, verdict=await ajudged(dispatch, answer))
     for event in _as_events(answer):
         yield event
 

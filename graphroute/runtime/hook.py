@@ -76,12 +76,21 @@ def _stated_metadata(own: BaseChatModel) -> dict[str, Any]:
     return {key: value for key, value in (own.metadata or {}).items() if key != "lc_versions"}
 
 
+_HIDDEN = "nostream"
+"""LangGraph's own tag for a model whose tokens are not to appear in `stream_mode="messages"`."""
+
+
 def _calling(method: Any, own: BaseChatModel, value: Any, config: Any) -> drive.Call:
     """Calls `method` of a chosen model as `own` was called."""
 
     def call(chat: BaseChatModel, written: Written) -> Any:
         asked = _as_asked(config, own, chat)
-        return method(chat, value, asked, stop=written.stop, **written.kwargs)
+        if written.is_hidden:
+            asked = merge_configs(ensure_config(asked), RunnableConfig(tags=[_HIDDEN]))
+        said = value
+        if written.after:
+            said = [*own._convert_input(value).to_messages(), *written.after]
+        return method(chat, said, asked, stop=written.stop, **written.kwargs)
 
     return call
 

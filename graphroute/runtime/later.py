@@ -12,9 +12,10 @@ class Later(Exception):
     """Ask again when woken, or after `patience_s` seconds at the latest.
 
     when: registers a wake-up, and calls it at once where the thing is there already
-    gives_up: what the call does when woken too late, or where its caller cannot wait at all
-        (a sync call on a running event loop would keep the very calls from ending it waits for);
-        None: it just asks again
+    gives_up: told when the caller cannot wait at all (a sync call on a running event loop would
+        keep the very calls from ending that it waits for), or was not woken in time; None: it just
+        asks again
+    is_poll: not to be woken in time is as good as being woken
     """
 
     def __init__(
@@ -24,6 +25,8 @@ class Later(Exception):
         when: Callable[[Wake], object] | None = None,
         patience_s: float = 60.0,
         gives_up: Callable[[], None] | None = None,
+        is_poll: bool = False,
     ) -> None:
         super().__init__(reason)
         self.when, self.patience_s, self.gives_up = when, patience_s, gives_up
+        self.is_poll = is_poll

@@ -16,6 +16,8 @@ from graphroute.ir.catalog import Catalog, ModelSpec
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
+from graphroute.runtime.admission import Admission
+from graphroute.runtime.answers import Answers
 from graphroute.runtime.fallback import Outages
 from graphroute.runtime.foretold import foretold
 from graphroute.runtime.pause import Ask, Pauses
@@ -43,6 +45,9 @@ class Policy:
     open: pool name → chat model; opens a model at the first call that is routed to it
     periods: the ledger of day and month budgets, where there are any
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
+    chats: the models that were given as objects, by pool name
+    answers: the cache of models' answers; None: no answer is given twice
+    admission: holds each model to what it takes at once; None: every call is made at once
     ask: pauses a run at its limit until somebody gives it a new one
     sink: takes each record as well, to keep it beyond this process; one that raises is dropped
     keep_text: records carry prompts and answers (never those of private nodes)
@@ -60,6 +65,9 @@ class Policy:
     prompts: Prompts | None = None
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)
+    chats: Mapping[str, BaseChatModel] = field(default_factory=dict)
+    answers: Answers | None = None
+    admission: Admission | None = None
     ask: Ask | None = None
     sink: Callable[[CallRecord], None] | None = None
     keep_text: bool = False

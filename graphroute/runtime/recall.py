@@ -11,7 +11,6 @@ find(model) ─► Recalled            known: give it again, at no cost
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from langchain_core.messages import AIMessage
@@ -76,16 +75,21 @@ class Recall:
         if flight.error is not None:
             raise SharedFailure(spec, flight.error)
         if flight.value is not None:
-            return replace(flight.value, source="flight")
+            return flight.value
         return self.find(spec)  # its leader gave up: whoever is first now leads
 
     def _look(self, key: str) -> Recalled | None:
-        found = self._answers.get(key, is_private=self._is_private)
+        found = self._answers.get(key)
         if found is not None:
             self._end(lambda flight: flight.done(found))
             return found
         if (wait_s := self._answers.elsewhere_s(key)) is not None:
-            raise Later("another process asks the same", patience_s=wait_s)
+            raise Later(
+                "another process asks the same",
+                patience_s=wait_s,
+                gives_up=self._go_alone,
+                is_poll=True,
+            )
         return None
 
     def _wait(self, flight: Flight[Recalled]) -> None:
@@ -111,9 +115,10 @@ class Recall:
         """
         if self._flight is None:
             return
-        fresh = Recalled.of(messages, pieces=pieces)
         # Kept before those who wait are told, so that none who comes in between asks again.
-        self._answers.put(self._led, fresh, tags=self._tags, is_private=self._is_private)
+        fresh = self._answers.put(
+            self._led, messages, pieces=pieces, tags=self._tags, is_private=self._is_private
+        )
         self._end(lambda flight: flight.done(fresh))
 
     def failed(self, error: BaseException) -> None:

@@ -52,7 +52,7 @@ class ReplayedChat(BaseChatModel):
     ) -> ChatResult:
         replies = self._left.popleft()
         return ChatResult(
-            generations=[ChatGeneration(message=reply.model_copy()) for reply in replies]
+            generations=[ChatGeneration(message=reply.model_copy(deep=True)) for reply in replies]
         )
 
     def _stream(
@@ -85,7 +85,7 @@ def _in_pieces(whole: AIMessageChunk, lengths: Sequence[int]) -> Iterator[AIMess
 
 def _as_chunk(reply: AIMessage) -> AIMessageChunk:
     if isinstance(reply, AIMessageChunk):
-        return reply.model_copy()
+        return reply.model_copy(deep=True)
     return AIMessageChunk(
         content=reply.content,
         additional_kwargs=reply.additional_kwargs,

@@ -1,0 +1,160 @@
+"""One call's part in having its answer checked: ask a stronger model where a check refuses one.
+
+```
+models of the cascade:   small ──► check ─ passed ─► the answer
+                                     └── refused ──► big ──► check ─ passed ─► the answer
+                                                               └── refused ──► the best of all
+```
+
+Only a plan that found a cascade worth its price gives a second model. Without one the verdict is
+recorded and the answer stands. A check that fails itself, or says nothing, refuses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from graphroute.ir.verdict import Check, Verdict, verdict_of
+
+
+class Enough(Exception):
+    """No further model is asked; `answer` is the best there was."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__("the best answer stands")
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What a model answered, as the caller gets it, and what the check said of it."""
+
+    model: str
+    answer: Any
+    message: AIMessage
+    verdict: Verdict
+
+
+class Trial:
+    """Belongs to one call; not shared between threads.
+
+    stages: the models to ask in turn, of which the first is the planned one
+    """
+
+    def __init__(
+        self, check: Check, messages: Sequence[BaseMessage], *, stages: Sequence[str]
+    ) -> None:
+        self._check, self._messages = check, tuple(messages)
+        self.stages = tuple(stages)
+        self.rounds: list[Round] = []
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether tokens must not be shown as they come, as the answer may yet be refused."""
+        return len(self.stages) > 1
+
+    @property
+    def next_model(self) -> str | None:
+        """The model to ask after the last one; None where there is none, and before any answer."""
+        if not self.rounds:
+            return None
+        last = self.rounds[-1].model
+        # Another model than the planned one may have served: then the next one is as good a guess.
+        place = self.stages.index(last) + 1 if last in self.stages else len(self.rounds)
+        return self.stages[place] if place < len(self.stages) else None
+
+    @property
+    def hint(self) -> tuple[BaseMessage, ...]:
+        """What the next model is told of the answer that was refused, where the check says why.
+
+        The exchange is shown as it went, so that the model mends the answer instead of starting
+        anew.
+        """
+        if not self.rounds or not self.rounds[-1].verdict.reason:
+            return ()
+        last = self.rounds[-1]
+        if last.message.tool_calls:
+            return ()  # a call of a tool that nobody answered is no valid conversation
+        return (
+            AIMessage(last.message.text),
+            HumanMessage(
+                f"A check refused this answer: {last.verdict.reason}\nGive a corrected answer, in "
+                "the form that was asked for and without mentioning the check."
+            ),
+        )
+
+    def judge(self, reply: AIMessage) -> Verdict:
+        """What the check says; a check that is a coroutine runs to its end here."""
+        try:
+            said = self._check(self._messages, reply)
+            if inspect.isawaitable(said):
+                said = _to_its_end(said)
+        except Exception as fault:
+            return verdict_of(fault)
+        return verdict_of(said)
+
+    async def ajudge(self, reply: AIMessage) -> Verdict:
+        """`judge`, awaiting; a plain function runs in a thread, as it may ask a model itself."""
+        try:
+            if inspect.iscoroutinefunction(self._check):
+                said = await self._check(self._messages, reply)
+            else:
+                said = await asyncio.to_thread(self._check, self._messages, reply)
+                if inspect.isawaitable(said):
+                    said = await said
+        except Exception as fault:
+            return verdict_of(fault)
+        return verdict_of(said)
+
+    def refuses(self, model: str, answer: Any, message: AIMessage, verdict: Verdict) -> bool:
+        """Note an answer; whether another model is to be asked."""
+        self.rounds.append(Round(model=model, answer=answer, message=message, verdict=verdict))
+        return verdict.passed is False and self.next_model is not None
+
+    @property
+    def best(self) -> Round:
+        """The answer with the highest score, the later of equals; without a verdict it counts 1."""
+        return max(
+            enumerate(self.rounds),
+            key=lambda each: (
+                1.0 if each[1].verdict.score is None else each[1].verdict.score,
+                each[0],
+            ),
+        )[1]
+
+
+def _to_its_end(waiting: Awaitable[Any]) -> Any:
+    async def wait() -> Any:
+        return await waiting
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    # A sync call on a running loop: only another thread can run another loop to its end.
+    return _in_thread(lambda: asyncio.run(wait()))
+
+
+def _in_thread(work: Callable[[], Any]) -> Any:
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(), None))
+        except BaseException as fault:
+            outcome.append((None, fault))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    value, fault = outcome[0]
+    if fault is not None:
+        raise fault
+    return value
