@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from graphroute.errors import InvalidValue
+from graphroute.ir.evidence import Evidence, evidence_of
+from graphroute.ir.record import CallRecord
+
+
+def record(node: str, model: str, quality: float | None) -> CallRecord:
+    return CallRecord(
+        run_id="r",
+        node=node,
+        step=1,
+        planned=model,
+        model=model,
+        why="plan",
+        own_model=None,
+        in_tokens=1,
+        out_tokens=1,
+        is_estimated=False,
+        cost_nano=0,
+        baseline_nano=None,
+        started_s=0.0,
+        took_s=0.0,
+        quality=quality,
+    )
+
+
+def test_verdicts_are_counted_by_node_and_model_and_the_rest_is_left_out() -> None:
+    found = evidence_of(
+        [
+            record("a", "m", 1.0),
+            record("a", "m", 0.25),
+            record("a", "m", None),
+            record("a", "other", 0.0),
+            record("b", "m", None),
+        ]
+    )
+    assert found == {
+        ("a", "m"): Evidence(good=1.25, bad=0.75),
+        ("a", "other"): Evidence(good=0.0, bad=1.0),
+    }
+
+
+@pytest.mark.parametrize("bad", [-1, float("nan"), float("inf"), "3", True])
+def test_counts_are_finite_numbers(bad: object) -> None:
+    with pytest.raises(InvalidValue, match="good="):
+        Evidence(good=bad, bad=0)  # type: ignore[arg-type]  # what a user may pass
