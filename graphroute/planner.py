@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import cast
 
@@ -17,8 +17,10 @@ from graphroute.ir.plan import Plan
 from graphroute.ir.profile import Profile
 from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
-from graphroute.planning.formulate import Limits, check_deadline, formulate
+from graphroute.planning.formulate import Known, Limits, check_deadline, formulate
+from graphroute.planning.options import Packing
 from graphroute.planning.replan import Replanner
+from graphroute.planning.retries import CheckRates
 from graphroute.planning.what_if import WhatIf, without_model
 from graphroute.protocols import Solver, StepScorer
 
@@ -61,6 +63,8 @@ def make_plan(
     memory_limit_bytes: int | None = None,
     observed: Observed | None = None,
     qualities: Mapping[tuple[str, str], float] | None = None,
+    checks: Mapping[str, CheckRates] | None = None,
+    packings: Mapping[str, Sequence[Packing]] | None = None,
     solver: str = "auto",
 ) -> Plan:
     """Which model of the catalog serves each step of the graph.
@@ -68,6 +72,8 @@ def make_plan(
     deadline_s: seconds the expected run may take; memory_limit_bytes: what local models may hold
     recursion_limit: supersteps of a run (default: the graph's own, else LangGraph's)
     observed, qualities: what earlier runs showed; they replace the priors
+    checks: how far the check of a node can be trusted (`verify=`, or the step that ends its loop)
+    packings: by node, the models that may serve several of its tasks with one prompt
 
     Where no assignment keeps every limit the plan has `feasible` False and says which limit and
     the smallest value that works. Raises `UnknownModel` for hints that name models the pool lacks
@@ -84,6 +90,7 @@ def make_plan(
     # An empty pool has nothing to assign: each call keeps the model it is made on.
     profile = estimate(facts, step_scorer) if len(catalog) else Profile(nodes=(), scorer="none")
     search = _solver(solver)
+    known = Known(qualities=qualities or {}, checks=checks or {}, packings=packings or {})
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
 
     @cache
@@ -100,7 +107,7 @@ def make_plan(
             budget=budget,
             objective=objective,
             limits=limits,
-            qualities=qualities,
+            known=known,
         )
         if without:
             problem = without_model(problem, without)
@@ -112,7 +119,7 @@ def make_plan(
             limits=limits,
             objective=objective,
             made=made,
-            replanner=cache(lambda: Replanner(problem, profile, catalog, after())),
+            replanner=cache(lambda: Replanner(problem, profile, catalog, after(), known.checks)),
         )
         object.__setattr__(made, "_again", again)
         return made

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graphroute.ir.plan import Plan
+    from graphroute.ir.plan import Assignment, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One node whose model is another; None where the node is in one plan only."""
+    """One node whose option is another; None where the node is in one plan only.
+
+    before, after: the models in words, as in `small, then big`
+    """
 
     node: str
     before: str | None
@@ -66,13 +69,13 @@ def compare(before: Plan, after: Plan) -> Difference:
     changes = []
     for node in [*new, *(n for n in old if n not in new)]:
         a, b = old.get(node), new.get(node)
-        if a is not None and b is not None and a.model == b.model:
+        if a is not None and b is not None and _option(a) == _option(b):
             continue
         changes.append(
             Change(
                 node=node,
-                before=a.model if a else None,
-                after=b.model if b else None,
+                before=_words(a) if a else None,
+                after=_words(b) if b else None,
                 cost_change_usd=(b.cost_usd if b else 0.0) - (a.cost_usd if a else 0.0),
                 quality_change=b.quality - a.quality if a and b else 0.0,
             )
@@ -85,4 +88,21 @@ def compare(before: Plan, after: Plan) -> Difference:
         latency_change_s=after.totals.latency_s - before.totals.latency_s,
         feasible_before=before.feasible,
         feasible_after=after.feasible,
+    )
+
+
+def _option(a: Assignment) -> tuple[object, ...]:
+    return a.model, a.kind, a.then, a.batch
+
+
+def _words(a: Assignment) -> str:
+    names = ", then ".join((a.model, *a.then))
+    return (
+        names
+        + {
+            "single": "",
+            "iterations": " by round",
+            "cascade": " by check",
+            "packed": f" with {a.batch} tasks a prompt",
+        }[a.kind]
     )

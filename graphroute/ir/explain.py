@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from graphroute.ir.plan import Assignment, Plan
+from graphroute.ir.plan import Assignment, Plan, RunnerUp
 
 
 def explain(plan: Plan, node: str | None = None) -> str:
@@ -60,45 +60,87 @@ def _price(plan: Plan) -> list[str]:
     lines = []
     limit = plan.budget.per_run_usd
     if plan.objective == "quality" and plan.shadow_price > 0 and limit is not None:
-        step = limit / 10 or 0.001
-        total = sum(a.weight * a.expected_visits for a in plan.assignments) or 1.0
-        gain = plan.totals.quality * (math.exp(plan.shadow_price * step / total) - 1)
+        step = _step(limit)
         lines.append(
             f"The budget binds: {money(step)} more per run would buy about "
-            f"{points(min(gain, 1 - plan.totals.quality))} points of quality."
+            f"{points(_gain(plan, step * plan.shadow_price))} points of quality."
         )
     if plan.time_price > 0 and plan.deadline_s is not None:
-        lines.append(f"The deadline of {plan.deadline_s:g} s binds.")
+        second = plan.deadline_s / 10
+        worth = (
+            f": {second:.3g} s more would buy about "
+            f"{points(_gain(plan, second * plan.time_price))} points of quality"
+            if plan.objective == "quality"
+            else ""
+        )
+        lines.append(f"The deadline of {plan.deadline_s:g} s binds{worth}.")
     if plan.critical_path:
         lines.append(f"The run waits longest for {' → '.join(plan.critical_path)}.")
     return lines
 
 
+def _step(limit: float) -> float:
+    """A tenth of the budget, as a round sum of money: 1, 2 or 5 times a power of ten.
+
+    >>> _step(0.03), _step(0.0072)
+    (0.002, 0.0005)
+    """
+    if limit <= 0:
+        return 0.001
+    power = 10.0 ** math.floor(math.log10(limit / 10))
+    lead = max(x for x in (1, 2, 5) if x * power <= limit / 10 * (1 + 1e-9))
+    return float(f"{lead * power:.3g}")
+
+
+def _gain(plan: Plan, gain: float) -> float:
+    """A gain of the objective (Σ w·log q) as a change of the plan's quality."""
+    total = sum(a.weight * a.expected_visits for a in plan.assignments) or 1.0
+    quality = plan.totals.quality
+    return min(quality * (math.exp(gain / total) - 1), 1 - quality)
+
+
 def _node(a: Assignment) -> list[str]:
     where = "this machine" if a.local else "the cloud"
+    names = ", then ".join((a.model, *a.then))
     lines = [
-        f"{a.node} → {a.model} ({where}): {a.reason}.",
+        f"{a.node} → {names} ({where}{' first' if a.then else ''}): {a.reason}.",
         f"  quality {a.quality:.3f}, {money(a.cost_usd)} per run for {a.expected_visits:.3g} visits"
         f" of about {a.in_tokens:.0f} + {a.out_tokens:.0f} tokens, {a.latency_s:.1f} s per visit.",
+        *_option(a),
     ]
     if a.runner_up is not None:
-        r = a.runner_up
-        cost = (
-            "costs the same"
-            if not r.cost_change_usd
-            else (
-                f"saves {money(-r.cost_change_usd)}"
-                if r.cost_change_usd < 0
-                else f"costs {money(r.cost_change_usd)} more"
-            )
-        )
-        lines.append(
-            f"  runner-up {r.model}: {cost}, {points(r.quality_change)} points, "
-            f"{r.latency_change_s:+.1f} s."
-        )
+        lines.append(f"  runner-up {_runner_up(a.runner_up)}.")
     if len(a.taint) > 1:
         lines.append(f"  private data comes here by {' → '.join(a.taint)}.")
     lines += [f"  {constraint}." for constraint in a.constraints]
     if a.fallbacks:
         lines.append(f"  if it cannot serve a call: {', '.join(a.fallbacks)}.")
     return lines
+
+
+def _option(a: Assignment) -> list[str]:
+    """What kind of option it is, in a sentence; nothing for a single model."""
+    if a.kind == "iterations":
+        rounds = [f"round {r} goes to {name}" for r, name in enumerate((a.model, *a.then), 1)]
+        return [f"  of its loop {', '.join(rounds)}, as do all later ones."]
+    if a.kind == "cascade":
+        asked = a.expected_calls / a.expected_visits if a.expected_visits else 1.0
+        steps = " and then ".join(a.then)
+        return [
+            f"  where the check refuses the answer {steps} is asked; {asked:.2f} calls a visit."
+        ]
+    if a.kind == "packed":
+        return [f"  up to {a.batch} tasks go into one prompt."]
+    return []
+
+
+def _runner_up(r: RunnerUp) -> str:
+    cost = f"saves {money(-r.cost_change_usd)}"
+    if not r.cost_change_usd:
+        cost = "costs the same"
+    elif r.cost_change_usd > 0:
+        cost = f"costs {money(r.cost_change_usd)} more"
+    quality = f"{'loses' if r.quality_change < 0 else 'gains'} {abs(100 * r.quality_change):.1f}"
+    seconds = f"{r.latency_change_s:+.1f} s a visit"
+    names = ", then ".join((r.model, *r.then))
+    return f"{names}: {cost} and {quality} points, {seconds}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from graphroute.ir.graph import Graph
 
@@ -80,11 +81,34 @@ class TokenFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """Nodes that can run again, and how often the busiest of them is expected to."""
+    """Nodes that can run again, and how often the busiest of them is expected to.
+
+    again: for each node the chance that, once it has run, it runs once more before the loop is
+        left; 0 where a `Send` leads into the loop, because its tasks are no rounds
+    """
 
     nodes: tuple[str, ...]
     expected_iterations: float
     has_exit: bool
+    again: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What a node's place in the graph says of its influence on the result, where that is sure.
+
+    kind: `vote`: one of `among` nodes that answer the same prompt for one join; `checked`: what
+        `by` finds wrong it sends back here
+    is_alone: of a checked node: nothing else in the loop calls a model
+    recorded: of a checked node: transitions out of the check that earlier runs have taken
+    """
+
+    node: str
+    kind: Literal["vote", "checked"]
+    by: str
+    among: int = 1
+    is_alone: bool = False
+    recorded: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,4 +144,5 @@ class Facts:
     parallel_groups: tuple[tuple[str, ...], ...] = ()
     critical_path: tuple[str, ...] = ()
     taints: tuple[Taint, ...] = ()
+    roles: tuple[Role, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from graphroute.errors import PlanError
 from graphroute.ir.catalog import Capability
 from graphroute.ir.graph import EdgeKind, NodeKind, Sight
 from graphroute.ir.hints import Objective, OnExceed
-from graphroute.ir.problem import Status
+from graphroute.ir.problem import OptionKind, Status
 from graphroute.ir.rest import Happened, Rest
 
 if TYPE_CHECKING:
@@ -106,20 +106,29 @@ class PlanBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerUp:
-    """The next best model for a step: what taking it instead would change."""
+    """The next best option for a step: what taking it instead would change.
+
+    model, then: as of an assignment; cost and quality per run, latency per visit
+    """
 
     model: str
     quality_change: float
     cost_change_usd: float
     latency_change_s: float
+    then: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One step's model. Cost, visits and weight are per run, tokens per call, latency per visit.
 
+    kind: `single`: `model` serves every call; `iterations`: `model` serves the first round of the
+        node's loop, `then` the later ones, its last all that follow; `cascade`: `model` is asked
+        first, `then` in this order while the node's check refuses the answer; `packed`: `model`
+        gets up to `batch` tasks in one prompt
     complexity: difficulty in [0, 1], in complexity_low … complexity_high with 90 % confidence
-    quality: probability of a good answer, in (0, 1)
+    quality: probability of a good result of the node, in (0, 1): after the rounds of a loop that a
+        check ends, after the checks of a cascade
     constraints: what bound the choice, in words
     taint: nodes and state keys along which private data comes here, empty where none does
     fallbacks: the models that take over, in this order, where the chosen one cannot serve a call
@@ -147,6 +156,15 @@ class Assignment:
     constraints: tuple[str, ...]
     reason: str
     taint: tuple[str, ...] = ()
+    kind: OptionKind = "single"
+    then: tuple[str, ...] = ()
+    batch: Annotated[int, Field(ge=1)] = 1
+
+    def model_for(self, iteration: int = 1) -> str:
+        """The model of a round of the node's loop, the first being 1; other kinds have one."""
+        if self.kind != "iterations" or iteration <= 1 or not self.then:
+            return self.model
+        return self.then[min(iteration - 2, len(self.then) - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +269,11 @@ class Plan:
     def assignment(self, node: str) -> Assignment | None:
         """The assignment of a node, None where it calls no model."""
         return next((a for a in self.assignments if a.node == node), None)
+
+    def model_for(self, node: str, iteration: int = 1) -> str | None:
+        """The model of a node in a round of its loop (from 1); None where it calls no model."""
+        found = self.assignment(node)
+        return None if found is None else found.model_for(iteration)
 
     def to_json(self, *, timing: bool = False, indent: int | None = 2) -> str:
         """JSON text, the same bytes for the same input; `timing=True` adds the milliseconds."""

@@ -5,6 +5,16 @@ max  Σᵢ weight[i] · log_quality[i, xᵢ]     s.t.  Σᵢ cost_usd[i, xᵢ] �
 ```
 
 (The multiple-choice knapsack problem: Kellerer, Pferschy, Pisinger, Knapsack Problems, ch. 11.)
+
+A column is an *option* of a node. The first columns are the models of the pool, one each; behind
+them stand the few sequences of models that are worth having at that node (`extras`), so the same
+column behind the models means another sequence at each node:
+
+```
+            big   mini  small │ extra 0            extra 1
+ classify    ·     ·     ·    │   –                  –            (– : no such option)
+ draft       ·     ·     ·    │ small, then big    mini, then big
+```
 """
 
 from __future__ import annotations
@@ -22,6 +32,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Status = Literal["optimal", "feasible", "infeasible", "time_limit"]
+OptionKind = Literal["single", "iterations", "cascade", "packed"]
 
 PARALLEL_CALLS = 6.0
 """Cloud calls of one node that run at once: LangGraph's threads for a fan-out on two cores."""
@@ -40,6 +51,23 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One way to serve a node.
+
+    kind: `single`: one model; `iterations`: the models of the first round of a loop, of the second,
+        …, the last of them for all later rounds; `cascade`: asked in this order until a check
+        accepts the answer; `packed`: one model that gets `batch` tasks in one prompt
+    models: indices into the pool, in order; shares: expected calls of each, ≥ 0, as a multiple of
+        the node's expected calls
+    """
+
+    kind: OptionKind
+    models: tuple[int, ...]
+    shares: tuple[float, ...]
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeStep:
     """Nodes that run in one superstep: indices, tasks of each, and how often it happens (≥ 0)."""
 
@@ -50,13 +78,16 @@ class TimeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Problem:
-    """n nodes × m models.
+    """n nodes × k options, of which the first m are the models of the pool.
 
-    log_quality[n, m]: log-probability of a good answer, ≤ 0
-    cost_usd[n, m]: expected spend of the node over a whole run, visits included
-    time_s[n, m]: expected seconds of one visit
-    feasible[n, m]: False where a mask forbids the pair; `masks` says why
+    log_quality[n, k]: log-probability of a good result, ≤ 0
+    cost_usd[n, k]: expected spend of the node over a whole run, visits included
+    time_s[n, k]: expected seconds of one visit
+    feasible[n, k]: False where a mask forbids the option; `masks` says why, for single models
     weight[n]: ≥ 0, visits included
+    extras[n]: the options of each node behind the models; empty: models only
+    device_s[n, k]: the part of time_s on this machine's device (None: all of it where `local`)
+    visits[n, k]: expected visits where they hang on the option (None: nowhere)
     local[m]: the model runs on this machine's one device, where calls queue
     steps: supersteps of the run, for its time; empty: every node runs after the other, once
     memory_bytes[m], load_s[m]: what a local model takes to hold and to load, 0 for others
@@ -70,6 +101,9 @@ class Problem:
     time_s: Floats
     feasible: Bools
     weight: Floats
+    extras: tuple[tuple[Option, ...], ...] = ()
+    device_s: Floats | None = None
+    visits: Floats | None = None
     masks: tuple[Mask, ...] = ()
     budget_usd: float | None = None
     objective: Objective = "quality"
@@ -80,9 +114,42 @@ class Problem:
     load_s: tuple[float, ...] = ()
     memory_limit_bytes: int | None = None
 
+    @property
+    def width(self) -> int:
+        """Number of columns: models and extras."""
+        return int(self.log_quality.shape[1])
+
     def is_local(self, model: int) -> bool:
         """Whether the model with this index runs on this machine."""
         return bool(self.local) and self.local[model]
+
+    def option(self, node: int, column: int) -> Option:
+        """What a column means at a node."""
+        if column < len(self.models):
+            return Option(kind="single", models=(column,), shares=(1.0,))
+        return self.extras[node][column - len(self.models)]
+
+    def held(self, choice: Sequence[int]) -> frozenset[int]:
+        """The models that an assignment uses, those of later rounds included."""
+        return frozenset(m for i, k in enumerate(choice) for m in self.option(i, k).models)
+
+    def holds(self, model: int) -> Bools:
+        """holds[n, k]: the option uses this model."""
+        found = np.zeros(self.log_quality.shape, dtype=bool)
+        found[:, model] = True
+        for i, options in enumerate(self.extras):
+            for e, option in enumerate(options):
+                found[i, len(self.models) + e] = model in option.models
+        return found
+
+    @property
+    def on_device_s(self) -> Floats:
+        """Seconds of one visit on this machine's device: `device_s`, or what `local` says."""
+        if self.device_s is not None:
+            return self.device_s
+        if not any(self.local):
+            return np.zeros_like(self.time_s)
+        return np.where(np.array(self.local)[None, :], self.time_s, 0.0)
 
     @property
     def timeline(self) -> tuple[TimeStep, ...]:
@@ -91,32 +158,40 @@ class Problem:
             TimeStep(weight=1.0, nodes=(i,), tasks=(1.0,)) for i in range(len(self.nodes))
         )
 
-    def lane_s(self, node: int, tasks: float, model: int) -> float:
-        """Seconds that `tasks` calls of one node take in one superstep."""
-        rounds = tasks if self.is_local(model) else max(1.0, tasks / PARALLEL_CALLS)
-        return rounds * float(self.time_s[node, model])
+    def lanes_s(self, node: int, tasks: float) -> tuple[Floats, Floats]:
+        """lane[k], queue[k]: seconds that `tasks` calls of a node take in one superstep under each
+        option, and how many of them on this machine's device.
+        """
+        device = (
+            self.device_s[node]
+            if self.device_s is not None
+            else np.where(self.local, self.time_s[node], 0.0)
+            if any(self.local)
+            else np.zeros_like(self.time_s[node])
+        )
+        queue = tasks * device
+        cloud = max(1.0, tasks / PARALLEL_CALLS) * (self.time_s[node] - device)
+        return queue + cloud, queue
 
     def step_s(self, step: TimeStep, choice: Sequence[int]) -> float:
-        """Seconds of one superstep: its slowest cloud lane, or its local lanes one by one."""
-        cloud = queue = 0.0
+        """Seconds of one superstep: its slowest lane, or its calls on the device one by one."""
+        slowest = queued = 0.0
         for node, tasks in zip(step.nodes, step.tasks, strict=True):
-            model = choice[node]
-            if self.is_local(model):
-                queue += self.lane_s(node, tasks, model)
-            else:
-                cloud = max(cloud, self.lane_s(node, tasks, model))
-        return max(cloud, queue)
+            lane, queue = self.lanes_s(node, tasks)
+            slowest = max(slowest, float(lane[choice[node]]))
+            queued += float(queue[choice[node]])
+        return max(slowest, queued)
 
     def latency_s(self, choice: Sequence[int]) -> float:
         """Expected seconds of a whole run: every superstep as long as its slowest lane, and each
         local model of the plan loaded once.
         """
         run = sum(step.weight * self.step_s(step, choice) for step in self.timeline)
-        return run + sum(self.load_s[m] for m in set(choice) if self.load_s)
+        return run + (sum(self.load_s[m] for m in self.held(choice)) if self.load_s else 0.0)
 
     def spend_usd(self, choice: Sequence[int]) -> float:
         """Expected USD of a whole run."""
-        return float(sum(self.cost_usd[i, m] for i, m in enumerate(choice)))
+        return float(sum(self.cost_usd[i, k] for i, k in enumerate(choice)))
 
     def value_of(self, choice: Sequence[int]) -> float:
         """The objective, to be made large: Σ w·log q, −USD or −seconds."""
@@ -124,11 +199,11 @@ class Problem:
             return -self.spend_usd(choice)
         if self.objective == "latency":
             return -self.latency_s(choice)
-        return float(sum(self.weight[i] * self.log_quality[i, m] for i, m in enumerate(choice)))
+        return float(sum(self.weight[i] * self.log_quality[i, k] for i, k in enumerate(choice)))
 
     def resident_bytes(self, choice: Sequence[int]) -> int:
         """Memory that the plan's local models take together."""
-        return sum(self.memory_bytes[m] for m in set(choice)) if self.memory_bytes else 0
+        return sum(self.memory_bytes[m] for m in self.held(choice)) if self.memory_bytes else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +219,7 @@ class Limit:
 class Solution:
     """What a solver found.
 
-    choice: index of the model for each node, empty if infeasible
+    choice: column of the option for each node, empty if infeasible
     value: objective of `choice`; bound: no assignment is better than this; gap = bound − value,
         relative to max(|bound|, 1e-9)
     shadow_price: gain in the objective per further USD of budget, 0 where the budget does not

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,12 @@ class NodeProfile:
     visits: expected number of times the node runs; visits_p95 and visits_max its tail and bound
     calls: expected model calls per visit
     in_tokens, out_tokens: per call; max_out_tokens: the largest answer a call may give, if capped
-    weight: the node's factor in the plan's quality, before visits are multiplied in
+    weight: the node's factor in the plan's quality, before visits are multiplied in; place: what in
+        the graph moved it, in words, empty where nothing did
+    again: chance that a visit is followed by another round of the node's loop, in [0, 1)
+    check: how the node's answer is checked: `loop` (a step behind it sends it back, and nothing
+        else there calls a model), `hint` (`verify=`), or empty
+    recorded: transitions out of that step that earlier runs have taken
     """
 
     node: str
@@ -35,6 +41,10 @@ class NodeProfile:
     out_tokens: float = 0.0
     max_out_tokens: int | None = None
     weight: float = 1.0
+    place: str = ""
+    again: float = 0.0
+    check: Literal["", "loop", "hint"] = ""
+    recorded: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ def _faults(plan: Plan) -> Iterator[tuple[str, str]]:
         for name in _models_of(each):
             if name not in models:
                 yield f"assignments.{i}", f"the plan lists no model {name!r}"
+        if bool(each.then) != (each.kind in ("iterations", "cascade")):
+            yield f"assignments.{i}.then", f"kind {each.kind!r} with {len(each.then)} later models"
         if not each.complexity_low <= each.complexity <= each.complexity_high:
             yield f"assignments.{i}.complexity", "it is outside its own bounds"
     if plan.feasible and plan.infeasible is not None:
@@ -56,6 +58,8 @@ def _twice(place: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _models_of(each: Assignment) -> Iterator[str]:
     yield each.model
+    yield from each.then
     yield from each.fallbacks
     if each.runner_up is not None:
         yield each.runner_up.model
+        yield from each.runner_up.then

@@ -30,6 +30,7 @@ def loops(facts: Facts) -> Facts:
                 nodes=names,
                 expected_iterations=max(expected.get(n, 0.0) for n in names) / (scope or 1.0),
                 has_exit=any(t not in part for n in part for t in flow.successors(n)),
+                again=_again(facts, names, expected),
             )
         )
     found.sort(key=lambda loop: order[loop.nodes[0]])
@@ -40,3 +41,27 @@ def loops(facts: Facts) -> Facts:
         if not loop.has_exit
     )
     return replace(facts, loops=tuple(found), warnings=facts.warnings + endless)
+
+
+def _again(facts: Facts, names: tuple[str, ...], expected: dict[str, float]) -> tuple[float, ...]:
+    """1 − entries / visits of each node; what enters the loop is what flows in from outside."""
+    inside = set(names)
+    scope = facts.graph.node(names[0]).scope
+    entries = 0.0
+    joins: dict[str, float] = {}
+    for edge, p in zip(facts.graph.edges, facts.probabilities, strict=True):
+        if edge.target not in inside:
+            continue
+        if edge.kind == "send":
+            return (0.0,) * len(names)
+        if edge.source in inside:
+            continue
+        flow = p * expected.get(edge.source, expected.get(scope, 1.0) if scope else 1.0)
+        if edge.kind == "join":  # a join starts its target once, when all of its sources have run
+            joins[edge.target] = min(joins.get(edge.target, flow), flow)
+        else:
+            entries += flow
+    entries += sum(joins.values())
+    return tuple(
+        max(0.0, 1 - entries / expected[n]) if expected.get(n, 0.0) > 0 else 0.0 for n in names
+    )

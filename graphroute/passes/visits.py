@@ -99,6 +99,8 @@ def _samples(
 ) -> tuple[tuple[float, ...], ...]:
     runs = 1 if all(s.is_certain for s in solved.values()) else RUNS
     random = Random(facts.seed)
+    if len(solved) == 1 and "" in solved and solved[""].table:
+        return _flat_samples(solved[""], names, random, runs, facts.recursion_limit)
     rows = []
     for _ in range(runs):
         count: dict[str, float] = defaultdict(float)
@@ -106,6 +108,35 @@ def _samples(
             _run(solved, "", 1.0, count, random, facts.recursion_limit)
         rows.append(tuple(count[n] for n in names))
     return tuple(rows)
+
+
+def _flat_samples(
+    part: _Solved, names: tuple[str, ...], random: Random, runs: int, limit: int
+) -> tuple[tuple[float, ...], ...]:
+    """The same for a graph without subgraphs: runs that go the same way are counted once."""
+    table = [(upto, following) for _, upto, following in part.table]
+    ends = [not state.active for state, _, _ in part.table] + [True]
+    draw, done = random.random, len(table)
+    known: dict[tuple[int, ...], tuple[float, ...]] = {}
+    samples = []
+    for _ in range(runs):
+        row, path = 0, []
+        for _ in range(limit + 1):
+            path.append(row)
+            upto, following = table[row]
+            at = bisect_left(upto, draw()) if len(upto) > 1 else 0
+            row = following[min(at, len(following) - 1)]
+            if ends[min(row, done)]:
+                break
+        way = tuple(path)
+        if way not in known:
+            count: dict[str, float] = defaultdict(float)
+            for k in way[1 if part.scope.has_entry else 0 :]:
+                for node, tasks in part.table[k][0].active:
+                    count[node] += tasks
+            known[way] = tuple(count[n] for n in names)
+        samples.append(known[way])
+    return tuple(samples)
 
 
 def _run(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from graphroute.ir.catalog import Catalog, ModelSpec
-from graphroute.ir.facts import Facts
+from graphroute.ir.facts import Facts, Taint
+from graphroute.ir.graph import Edge, Graph
 from graphroute.ir.hints import Budget
 from graphroute.ir.plan import (
     Assignment,
@@ -20,10 +22,10 @@ from graphroute.ir.plan import (
     Totals,
 )
 from graphroute.ir.problem import Problem, Solution
-from graphroute.ir.profile import Profile
+from graphroute.ir.profile import NodeProfile, Profile
 from graphroute.planning import infeasible, spend
 from graphroute.planning.masks import path_of
-from graphroute.planning.reasons import Case, constraints, reason, runner_up
+from graphroute.planning.reasons import Case, constraints, fallbacks, reason, runner_up
 
 
 def decide(
@@ -37,43 +39,18 @@ def decide(
     seed: int,
 ) -> Plan:
     """The plan; where the solution is infeasible it has no assignments and says why."""
-    assignments = []
     taints = {t.node: t for t in facts.taints}
-    for i, m in enumerate(solution.choice):
-        case = Case(problem=problem, solution=solution, catalog=catalog, row=i)
-        p = profile.nodes[i]
-        model = catalog.models[m]
-        others = case.others(m)
-        taint = taints.get(p.node)
-        bound_by = constraints(case, m)
-        assignments.append(
-            Assignment(
-                node=p.node,
-                model=model.name,
-                local=model.local,
-                complexity=p.score.difficulty,
-                complexity_low=p.score.low,
-                complexity_high=p.score.high,
-                complexity_reason=p.score.reason,
-                expected_visits=p.visits,
-                expected_calls=p.visits * p.calls,
-                in_tokens=p.in_tokens,
-                out_tokens=p.out_tokens,
-                max_output_tokens=p.max_out_tokens,
-                weight=p.weight,
-                quality=case.quality(m),
-                cost_usd=case.cost_usd(m),
-                latency_s=case.time_s(m),
-                privacy_local=taint is not None,
-                fallbacks=tuple(problem.models[o] for o in others),
-                runner_up=runner_up(case, m, others[0]) if others else None,
-                constraints=bound_by,
-                reason=reason(case, p, model, m, others),
-                taint=taint.path if taint is not None else (),
-            )
+    assignments = tuple(
+        _assignment(
+            Case(problem=problem, solution=solution, catalog=catalog, row=i),
+            profile.nodes[i],
+            k,
+            taints.get(profile.nodes[i].node),
         )
+        for i, k in enumerate(solution.choice)
+    )
     return Plan(
-        graph=_graph(facts),
+        graph=_graph(facts, {a.node: a.expected_visits for a in assignments}),
         models=tuple(_model(model) for model in catalog),
         budget=PlanBudget(
             per_run_usd=budget.per_run_usd,
@@ -83,7 +60,7 @@ def decide(
         ),
         objective=problem.objective,
         seed=seed,
-        assignments=tuple(assignments),
+        assignments=assignments,
         totals=_totals(facts, profile, catalog, problem, solution, seed),
         shadow_price=solution.shadow_price,
         solver=SolverReport(
@@ -99,6 +76,44 @@ def decide(
         time_price=solution.time_price,
         critical_path=facts.critical_path,
         parallel_groups=facts.parallel_groups,
+    )
+
+
+def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assignment:
+    problem, i = case.problem, case.row
+    model = case.catalog.get(case.first(k))
+    option = problem.option(i, k)
+    visits = p.visits if problem.visits is None else float(problem.visits[i, k])
+    # What the problem says of a visit is of one the profile counts; a check may lead to others.
+    scale = p.visits / visits if visits > 0 else 1.0
+    others = case.others(k)
+    asked = sum(option.shares) if option.kind == "cascade" else 1.0
+    return Assignment(
+        node=p.node,
+        model=model.name,
+        local=model.local,
+        complexity=p.score.difficulty,
+        complexity_low=p.score.low,
+        complexity_high=p.score.high,
+        complexity_reason=p.score.reason,
+        expected_visits=visits,
+        expected_calls=visits * p.calls * asked,
+        in_tokens=p.in_tokens,
+        out_tokens=p.out_tokens,
+        max_output_tokens=p.max_out_tokens,
+        weight=p.weight * scale,
+        quality=case.quality(k),
+        cost_usd=case.cost_usd(k),
+        latency_s=case.time_s(k) * scale,
+        privacy_local=taint is not None,
+        fallbacks=fallbacks(case, k, others),
+        runner_up=runner_up(case, k, others[0]) if others else None,
+        constraints=constraints(case, k),
+        reason=reason(case, p, k, others),
+        taint=taint.path if taint is not None else (),
+        kind=option.kind,
+        then=case.then(k),
+        batch=option.batch,
     )
 
 
@@ -122,20 +137,32 @@ def _totals(
             latency_s=0.0,
             quality=0.0 if problem.nodes else 1.0,
         )
+    options = [problem.option(i, k) for i, k in enumerate(solution.choice)]
     costs = [float(problem.cost_usd[i, m]) for i, m in enumerate(solution.choice)]
     weight = float(problem.weight.sum())
     logs = sum(problem.weight[i] * problem.log_quality[i, m] for i, m in enumerate(solution.choice))
     return Totals(
         cost_expected_usd=sum(costs),
         cost_p95_usd=spend.p95_usd(facts, profile, costs, seed),
-        cost_worst_usd=spend.worst_usd(profile, [catalog.models[m] for m in solution.choice]),
+        cost_worst_usd=spend.worst_usd(profile, catalog, options),
         latency_s=problem.latency_s(solution.choice),
         quality=math.exp(logs / weight) if weight > 0 else 1.0,
     )
 
 
-def _graph(facts: Facts) -> PlanGraph:
+def _graph(facts: Facts, visits: Mapping[str, float]) -> PlanGraph:
     graph = facts.graph
+    expected = {v.node: v.expected for v in facts.visits}
+    # Rounds that a check decides are those of the models chosen, not those of the prior.
+    factor = {
+        r.by: visits[r.node] / expected[r.node]
+        for r in facts.roles
+        if r.kind == "checked" and r.is_alone and visits.get(r.node) and expected[r.node] > 0
+    }
+    chances = dict(zip(graph.edges, facts.probabilities, strict=True))
+    for loop in facts.loops:
+        for check in set(loop.nodes) & set(factor):
+            _hasten(graph, chances, set(loop.nodes), check, factor[check])
     taints = tuple(
         f"node {t.node!r} stays on this machine: {path_of(t)}"
         for t in facts.taints
@@ -155,15 +182,39 @@ def _graph(facts: Facts) -> PlanGraph:
             for n in graph.nodes
         ),
         edges=tuple(
-            PlanEdge(source=e.source, target=e.target, kind=e.kind, label=e.label, probability=p)
-            for e, p in zip(graph.edges, facts.probabilities, strict=True)
+            PlanEdge(
+                source=e.source,
+                target=e.target,
+                kind=e.kind,
+                label=e.label,
+                probability=chances[e],
+            )
+            for e in graph.edges
         ),
         loops=tuple(
-            PlanLoop(nodes=loop.nodes, expected_iterations=loop.expected_iterations)
+            PlanLoop(
+                nodes=loop.nodes,
+                expected_iterations=loop.expected_iterations
+                * next((factor[n] for n in loop.nodes if n in factor), 1.0),
+            )
             for loop in facts.loops
         ),
         warnings=(*graph.warnings, *facts.warnings, *taints),
     )
+
+
+def _hasten(
+    graph: Graph, chances: dict[Edge, float], loop: set[str], check: str, factor: float
+) -> None:
+    """Put the chances out of a check to what `factor` times as many rounds mean."""
+    out = [e for e in graph.edges if e.source == check]
+    back = sum(chances[e] for e in out if e.target in loop)
+    if not 0 < back < 1:
+        return
+    again = max(0.0, 1 - (1 - back) / factor)
+    for e in out:
+        inside = e.target in loop
+        chances[e] *= again / back if inside else (1 - again) / (1 - back)
 
 
 def _model(spec: ModelSpec) -> PlanModel:

@@ -3,14 +3,16 @@
 `objective="cost"` needs a floor for quality. A node's `min_quality` is one; without it the floor is
 what the graph has now: the quality of the model the node itself uses, less `TOLERANCE`, or (where
 that model is not in the pool) `SHARE_OF_BEST` of the best model allowed there. So "cheapest" never
-quietly means "worse than before".
+quietly means "worse than before". A sequence of models has to reach the floor as a whole, so a
+cheap model with a check behind it and a strong one after that may stand where it may not alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,15 +21,29 @@ from graphroute.ir.catalog import Catalog
 from graphroute.ir.facts import Facts
 from graphroute.ir.graph import Node
 from graphroute.ir.hints import Budget, Objective
-from graphroute.ir.problem import Mask, Problem, TimeStep
+from graphroute.ir.problem import Bools, Floats, Mask, Option, Problem, TimeStep
 from graphroute.ir.profile import Profile
 from graphroute.ir.quality import Q_MAX, Q_MIN, success
-from graphroute.planning.masks import reason_against
+from graphroute.planning.masks import reason_against, too_weak
+from graphroute.planning.options import RARE, Columns, Packing, Singles, columns
+from graphroute.planning.retries import CheckRates
 
 TOLERANCE = 0.02
 SHARE_OF_BEST = 0.9
 LOAD_BYTES_PER_S = 1e9
 """Reading a local model's weights from disk; one that is loaded costs nothing."""
+
+
+def _no_qualities() -> Mapping[tuple[str, str], float]:
+    return MappingProxyType({})
+
+
+def _no_checks() -> Mapping[str, CheckRates]:
+    return MappingProxyType({})
+
+
+def _no_packings() -> Mapping[str, Sequence[Packing]]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +54,19 @@ class Limits:
     memory_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known beyond the graph.
+
+    qualities: of (node, model), in (0, 1), in place of the scorer's prior
+    checks: how far the check of a node can be trusted; packings: those that a node may use
+    """
+
+    qualities: Mapping[tuple[str, str], float] = field(default_factory=_no_qualities)
+    checks: Mapping[str, CheckRates] = field(default_factory=_no_checks)
+    packings: Mapping[str, Sequence[Packing]] = field(default_factory=_no_packings)
+
+
 def formulate(
     facts: Facts,
     profile: Profile,
@@ -46,30 +75,32 @@ def formulate(
     budget: Budget,
     objective: Objective,
     limits: Limits,
-    qualities: Mapping[tuple[str, str], float] | None = None,
+    known: Known,
 ) -> Problem:
-    """The problem; `qualities[node, model]` (learned, in (0, 1)) replaces the scorer's prior."""
+    """The problem, with the sequences of models that are worth having as columns of their own."""
     check_hints(facts, catalog)
     nodes = [facts.graph.node(p.node) for p in profile.nodes]
     shape = (len(nodes), len(catalog))
-    quality, cost, time = np.ones(shape), np.zeros(shape), np.zeros(shape)
-    feasible = np.ones(shape, dtype=bool)
+    quality, usd, time = np.ones(shape), np.zeros(shape), np.zeros(shape)
+    usable, feasible = np.ones(shape, dtype=bool), np.ones(shape, dtype=bool)
+    floors = np.zeros(len(nodes))
     masks: list[Mask] = []
     taints = {t.node: t for t in facts.taints}
     for i, (node, p) in enumerate(zip(nodes, profile.nodes, strict=True)):
         for m, model in enumerate(catalog):
-            known = (qualities or {}).get((node.name, model.name))
-            q = success(p.score.difficulty, model.ability) if known is None else known
+            learned = known.qualities.get((node.name, model.name))
+            q = success(p.score.difficulty, model.ability) if learned is None else learned
             quality[i, m] = min(max(q, Q_MIN), Q_MAX)
-            calls = p.visits * p.calls
-            cost[i, m] = calls * model.cost_usd(p.in_tokens + model.overhead_tokens, p.out_tokens)
+            tokens_in = p.in_tokens + model.overhead_tokens
+            usd[i, m] = p.calls * model.cost_usd(tokens_in, p.out_tokens)
             time[i, m] = p.calls * model.time_s(p.out_tokens)
-            reason = reason_against(node, p, model, float(quality[i, m]), taints.get(node.name))
-            if reason:
-                feasible[i, m] = False
+            hard = reason_against(node, p, model, taints.get(node.name))
+            if reason := hard or too_weak(node, float(quality[i, m])):
+                usable[i, m], feasible[i, m] = not hard, False
                 masks.append(Mask(node=node.name, model=model.name, reason=reason))
+        floors[i] = node.hints.min_quality or 0.0
         if objective == "cost" and node.hints.min_quality is None:
-            floor = _floor(node, catalog, quality[i], feasible[i])
+            floors[i] = floor = _floor(node, catalog, quality[i], feasible[i])
             for m, model in enumerate(catalog):
                 if feasible[i, m] and quality[i, m] < floor:
                     feasible[i, m] = False
@@ -81,12 +112,30 @@ def formulate(
                             "what the node has now",
                         )
                     )
+    local = np.array([model.local for model in catalog], dtype=bool)
+    wide: dict[int, Columns] = {}
+    for i, p in enumerate(profile.nodes):
+        if p.check or p.again >= RARE or p.node in known.packings:
+            wide[i] = columns(
+                p,
+                Singles(
+                    quality=quality[i],
+                    usd=usd[i],
+                    time_s=time[i],
+                    local=local,
+                    feasible=feasible[i],
+                    usable=usable[i],
+                ),
+                rates=known.checks.get(p.node, CheckRates()),
+                floor=float(floors[i]),
+                packed=_packed(known.packings.get(p.node, ()), catalog, usable[i]),
+            )
     index = {node.name: i for i, node in enumerate(nodes)}
-    return Problem(
+    plain = Problem(
         nodes=tuple(index),
         models=catalog.names,
         log_quality=np.log(quality),
-        cost_usd=cost,
+        cost_usd=usd * np.array([p.visits for p in profile.nodes]).reshape(-1, 1),
         time_s=time,
         feasible=feasible,
         weight=np.array([p.weight * p.visits for p in profile.nodes]),
@@ -102,6 +151,47 @@ def formulate(
             for m in catalog
         ),
         memory_limit_bytes=limits.memory_bytes,
+    )
+    return _widened(plain, wide, [p.visits for p in profile.nodes])
+
+
+def _packed(
+    packings: Sequence[Packing], catalog: Catalog, usable: Bools
+) -> list[tuple[int, Packing]]:
+    found = [(catalog.names.index(catalog.get(p.model).name), p) for p in packings]
+    return [(m, p) for m, p in found if usable[m]]
+
+
+def _widened(plain: Problem, wide: Mapping[int, Columns], visits: Sequence[float]) -> Problem:
+    """The problem with the columns of the nodes that have more than single models."""
+    if not wide:
+        return plain
+    n, m = plain.log_quality.shape
+    most = max(len(c.options) for c in wide.values())
+
+    def padded(table: Floats) -> Floats:
+        return np.pad(table, ((0, 0), (0, most)))
+
+    log_quality, cost = padded(plain.log_quality), padded(plain.cost_usd)
+    time, device = padded(plain.time_s), padded(plain.on_device_s)
+    times = np.repeat(np.array(visits, dtype=np.float64)[:, None], m + most, axis=1)
+    feasible = np.pad(plain.feasible, ((0, 0), (0, most)))
+    extras: list[tuple[Option, ...]] = [()] * n
+    for i, c in wide.items():
+        k = m + len(c.options)
+        log_quality[i, :k], cost[i, :k], time[i, :k] = c.log_quality, c.usd, c.time_s
+        device[i, :k], times[i, :k] = c.device_s, c.visits
+        feasible[i, m:k] = True
+        extras[i] = c.options
+    return replace(
+        plain,
+        log_quality=log_quality,
+        cost_usd=cost,
+        time_s=time,
+        device_s=device,
+        visits=times,
+        feasible=feasible,
+        extras=tuple(extras),
     )
 
 
@@ -136,8 +226,8 @@ def check_deadline(deadline_s: float | None) -> None:
 def _floor(
     node: Node,
     catalog: Catalog,
-    quality: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    feasible: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    quality: Floats,
+    feasible: Bools,
 ) -> float:
     allowed = [float(q) for q, ok in zip(quality, feasible, strict=True) if ok]
     if not allowed:

@@ -8,10 +8,8 @@ from graphroute.ir.graph import Node
 from graphroute.ir.profile import NodeProfile
 
 
-def reason_against(
-    node: Node, profile: NodeProfile, model: ModelSpec, quality: float, taint: Taint | None
-) -> str:
-    """Why `model` may not serve `node`; empty where it may."""
+def reason_against(node: Node, profile: NodeProfile, model: ModelSpec, taint: Taint | None) -> str:
+    """Why `model` may not serve `node`, whatever its quality; empty where it may."""
     hints = node.hints
     if hints.pin is not None and model.name != hints.pin:
         return f"pinned to {hints.pin}"
@@ -26,8 +24,14 @@ def reason_against(
     needed = profile.in_tokens + profile.out_tokens + model.overhead_tokens
     if room is not None and needed > room:
         return f"context of {room} tokens, about {needed:.0f} are needed"
-    if hints.min_quality is not None and quality < hints.min_quality:
-        return f"quality {quality:.2f} below the node's minimum {hints.min_quality:.2f}"
+    return ""
+
+
+def too_weak(node: Node, quality: float) -> str:
+    """Why a model of this quality may not serve `node` alone; empty where it may."""
+    least = node.hints.min_quality
+    if least is not None and quality < least:
+        return f"quality {quality:.2f} below the node's minimum {least:.2f}"
     return ""
 
 

@@ -2,26 +2,38 @@
 
 The tables of the plan are kept as arrays. What is left to come follows from the node that ran last
 (`passes.remaining`), what is left to spend from the ledger; failed models are masked and changed
-prices put in. The rest is then an ordinary assignment problem, solved by its Lagrangian: one price
-λ for which the remaining steps, each choosing for itself, fit what is left, and the slack that
-remains goes to the swaps that buy most.
+prices put in. What is loaded now costs no loading, and local models that do not fit together are
+not asked for together. A loop that has begun is planned round by round: what a check has refused
+is known to be hard. The rest is then an ordinary assignment problem, solved by its Lagrangian: one
+price λ for which the remaining steps, each choosing for itself, fit what is left, and the slack
+that remains goes to the swaps that buy most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.problem import SLACK, Bools, Floats, Problem
 from graphroute.ir.profile import Profile
+from graphroute.ir.quality import Q_MAX, Q_MIN
 from graphroute.ir.rest import Happened, Rest
+from graphroute.planning.formulate import LOAD_BYTES_PER_S
+from graphroute.planning.pace import Choice, Pace
+from graphroute.planning.retries import STUBBORN, CheckRates, after_refusals, by_hardness
 
-Choice = NDArray[np.intp]
 STEPS = 30
 """Halvings of the price: 1e-9 of it, far below what a call's cost is known to."""
+
+TIME_STEPS = 12
+LATENESS = 6
+"""Times the price of time is raised again where the final swaps made the rest late."""
+
+MOST_SETS = 64
+"""Largest sets of local models that fit together; machines hold few."""
 
 
 class Replanner:
@@ -33,70 +45,208 @@ class Replanner:
         profile: Profile,
         catalog: Catalog,
         after: Mapping[str, Mapping[str, float]],
+        checks: Mapping[str, CheckRates] | None = None,
     ) -> None:
         self._problem = problem
         self._index = {name: i for i, name in enumerate(problem.nodes)}
         self._models = {name: m for m, name in enumerate(problem.models)}
         self._visits = np.array([p.visits for p in profile.nodes])
-        calls = np.array([p.calls for p in profile.nodes])
-        overhead = np.array([m.overhead_tokens for m in catalog])
-        self._in = calls[:, None] * (
-            np.array([p.in_tokens for p in profile.nodes])[:, None] + overhead[None, :]
-        )
-        self._out = calls * np.array([p.out_tokens for p in profile.nodes])
-        self._price_in = np.array([m.price.in_usd for m in catalog])
-        self._price_out = np.array([m.price.out_usd for m in catalog])
         self._weight = np.array([p.weight for p in profile.nodes])
+        self._prices = _Prices(problem, profile, catalog)
+        self._pace = Pace(problem)
         self._after = {
             node: np.array([row.get(name, 0.0) for name in problem.nodes])
             for node, row in after.items()
         }
+        self._checks = {
+            p.node: (checks or {}).get(p.node, CheckRates()) for p in profile.nodes if p.check
+        }
+        self._local = tuple(m for m in range(len(problem.models)) if problem.is_local(m))
+        self._holds = {m: problem.holds(m) for m in self._local}
+        self._load_s = np.array([(s.memory_bytes or 0) / LOAD_BYTES_PER_S for s in catalog])
+        self._loaded = frozenset(s.name for s in catalog if s.loaded)
+        self._sets = _largest_sets(problem, self._local)
 
     def rest(self, happened: Happened) -> Rest:
         """Models for every node of the plan, best first, given what happened."""
         problem = self._problem
         visits = self._to_come(happened)
-        price_in, price_out = self._price_in, self._price_out
-        if happened.prices:
-            price_in, price_out = price_in.copy(), price_out.copy()
-            for name, (usd_in, usd_out) in happened.prices.items():
-                if name in self._models:
-                    price_in[self._models[name]], price_out[self._models[name]] = usd_in, usd_out
-        per_visit = (self._in * price_in + self._out[:, None] * price_out) / 1e6
-        feasible = problem.feasible
-        if happened.failed:
-            down = np.array([name in happened.failed for name in problem.models])
-            feasible = feasible & ~down
+        share = np.where(self._visits > 0, visits / np.maximum(self._visits, 1e-300), 0.0)
+        unit = self._prices.unit_usd(happened.prices)
+        cost = unit * visits[:, None]
+        feasible = self._open(happened)
+        value = self._value(happened, visits, cost, share)
         left = happened.left_usd
         if left is None and problem.budget_usd is not None:
-            left = max(0.0, problem.budget_usd - happened.spent_usd)
-        value = problem.log_quality * (self._weight * visits)[:, None]
-        if problem.objective == "cost":
-            value = -per_visit * visits[:, None]
-        elif problem.objective == "latency":
-            value = -problem.time_s * visits[:, None]
-        limit_s = problem.deadline_s
-        cost = per_visit * visits[:, None]
-        if limit_s is not None and limit_s < np.inf:
-            value = _hurry(
-                value,
-                problem.time_s * visits[:, None],
-                cost,
-                feasible,
-                left,
-                max(0.0, limit_s - happened.elapsed_s),
-            )
+            left = problem.budget_usd - happened.spent_usd
+        left = None if left is None else max(0.0, left)
+        resident = self._loaded if happened.resident is None else happened.resident
+        feasible, fits_memory = self._within_memory(feasible, value, cost, left, visits, resident)
+        worth = value
         choice, price, fits = allocate(value, cost, feasible, left)
-        order = _order(value, cost, feasible, choice, price, visits, per_visit)
-        rows_ = np.flatnonzero(feasible.any(axis=1))
+        limit_s = problem.deadline_s
+        if limit_s is not None and np.isfinite(limit_s):
+            left_s = max(0.0, limit_s - happened.elapsed_s)
+            if self._seconds(choice, share, resident) > left_s:
+                worth, choice, price, fits = self._in_time(
+                    value, cost, feasible, left, share, left_s, resident
+                )
+        order = _order(worth, cost, feasible, choice, price, visits, unit)
+        rows = np.flatnonzero(feasible.any(axis=1))
+        models, then = self._named(order)
         return Rest(
-            models={
-                name: tuple(problem.models[m] for m in order[i]) for name, i in self._index.items()
-            },
-            expected_usd=float(cost[rows_, choice[rows_]].sum()),
+            models=models,
+            then=then,
+            expected_usd=float(cost[rows, choice[rows]].sum()),
+            expected_s=self._seconds(choice, share, resident),
             shadow_price=price if problem.objective == "quality" else 0.0,
-            is_feasible=fits and len(rows_) == len(problem.nodes),
+            is_feasible=fits and fits_memory and len(rows) == len(problem.nodes),
         )
+
+    def _value(self, happened: Happened, visits: Floats, cost: Floats, share: Floats) -> Floats:
+        problem = self._problem
+        if problem.objective == "cost":
+            return -cost
+        if problem.objective == "latency":
+            return -self._pace.serial_s(share)
+        log_quality = problem.log_quality
+        for node, names in happened.asked.items():
+            rates, i = self._checks.get(node), self._index.get(node)
+            asked = tuple(self._models[n] for n in names if n in self._models)
+            if rates is None or i is None or not asked:
+                continue
+            first = np.exp(problem.log_quality[i, : len(problem.models)])
+            good = after_refusals(asked, by_hardness(first), rates, STUBBORN)
+            log_quality = log_quality.copy()
+            log_quality[i, : len(good)] = np.log(np.clip(good, Q_MIN, Q_MAX))
+        return log_quality * (self._weight * visits)[:, None]
+
+    def _open(self, happened: Happened) -> Bools:
+        """Options that can still be had: no failed model, no sequence that has begun."""
+        problem = self._problem
+        feasible = problem.feasible
+        if happened.failed:
+            feasible = feasible.copy()
+            for name in happened.failed:
+                if name in self._models:
+                    feasible &= ~problem.holds(self._models[name])
+        if problem.extras and any(happened.asked.values()):
+            feasible = feasible.copy()
+            for node, names in happened.asked.items():
+                if names and node in self._index:
+                    feasible[self._index[node], len(problem.models) :] = False
+        return feasible
+
+    def _within_memory(
+        self,
+        feasible: Bools,
+        value: Floats,
+        cost: Floats,
+        left: float | None,
+        visits: Floats,
+        resident: frozenset[str],
+    ) -> tuple[Bools, bool]:
+        """Options of one set of local models that fit together: the set worth most at the price λ
+        that money has without this limit; of equals the one that needs least loading.
+        """
+        if not self._sets:
+            return feasible, True
+        choice, price, _ = allocate(value, cost, feasible, left)
+        live = visits > 0
+        used = {
+            m for m in self._local if self._holds[m][np.arange(len(choice)), choice][live].any()
+        }
+        if any(used <= kept for kept in self._sets):
+            return feasible, True
+        score = np.where(feasible, value - price * cost, -np.inf)
+        best: tuple[int, float, float] | None = None
+        found = feasible
+        for kept in self._sets:
+            here = feasible.copy()
+            for m in self._local:
+                if m not in kept:
+                    here &= ~self._holds[m]
+            served = here.any(axis=1) | ~live
+            top = np.where(here, score, -np.inf).max(axis=1)
+            gain = float(top[here.any(axis=1) & live].sum())
+            load = sum(
+                float(self._load_s[m]) for m in kept if self._problem.models[m] not in resident
+            )
+            key = (int(served.sum()), round(gain, 12), -load)
+            if best is None or key > best:
+                best, found = key, here
+        # A node that is not expected any more keeps its models, should it come all the same.
+        stays = np.asarray(found.any(axis=1))
+        complete = bool((stays | ~feasible.any(axis=1) | ~live).all())
+        return np.where(stays[:, None], found, feasible), complete
+
+    def _seconds(self, choice: Choice, share: Floats, resident: frozenset[str]) -> float:
+        total = self._pace.seconds(choice, share)
+        rows = np.flatnonzero(share > 0)
+        for m in self._local:
+            is_new = self._load_s[m] > 0 and self._problem.models[m] not in resident
+            if is_new and self._holds[m][rows, choice[rows]].any():
+                total += float(self._load_s[m])
+        return total
+
+    def _in_time(
+        self,
+        value: Floats,
+        cost: Floats,
+        feasible: Bools,
+        left: float | None,
+        share: Floats,
+        left_s: float,
+        resident: frozenset[str],
+    ) -> tuple[Floats, Choice, float, bool]:
+        """The value less the price of time at which the rest ends in time, and its assignment."""
+        serial = self._pace.serial_s(share)
+        _, price, _ = allocate(value, cost, feasible, left)
+        worth = np.where(feasible, value - price * cost, -np.inf)
+
+        def is_in_time(time_price: float) -> bool:
+            found = (worth - time_price * serial).argmax(axis=1)
+            return self._seconds(found, share, resident) <= left_s
+
+        low, high = 0.0, 1e-3
+        for _ in range(TIME_STEPS):
+            if is_in_time(high):
+                break
+            low, high = high, high * 8
+        for _ in range(TIME_STEPS):
+            middle = (low + high) / 2
+            if is_in_time(middle):
+                high = middle
+            else:
+                low = middle
+        for _ in range(LATENESS):
+            timed = value - high * serial
+            choice, price, fits = allocate(timed, cost, feasible, left)
+            if self._seconds(choice, share, resident) <= left_s:
+                break
+            high *= 1.5
+        slack = np.inf if left is None else left - float(cost[np.arange(len(choice)), choice].sum())
+        open_value = np.where(feasible, value, -np.inf)
+        better, _ = self._pace.relax(choice, share, open_value, cost, slack)
+        if self._seconds(better, share, resident) <= left_s:
+            choice = better
+        return timed, choice, price, fits
+
+    def _named(
+        self, order: list[list[int]]
+    ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        names = self._problem.models
+        models: dict[str, tuple[str, ...]] = {}
+        then: dict[str, tuple[str, ...]] = {}
+        for name, i in self._index.items():
+            ranked = [k for k in order[i] if k < len(names)]
+            if order[i] and order[i][0] >= len(names):
+                option = self._problem.option(i, order[i][0])
+                ranked = [option.models[0], *(k for k in ranked if k != option.models[0])]
+                if len(option.models) > 1:
+                    then[name] = tuple(names[m] for m in option.models[1:])
+            models[name] = tuple(names[m] for m in ranked)
+        return models, then
 
     def _to_come(self, happened: Happened) -> Floats:
         """Expected visits from here to the end, this turn included."""
@@ -111,6 +261,79 @@ class Replanner:
                 if name in self._index:
                     visits[self._index[name]] += tasks
         return visits
+
+
+class _Prices:
+    """unit[n, k]: USD of one of the visits the profile counts, at any prices of the models."""
+
+    def __init__(self, problem: Problem, profile: Profile, catalog: Catalog) -> None:
+        self._models = {name: m for m, name in enumerate(problem.models)}
+        calls = np.array([p.calls for p in profile.nodes])
+        overhead = np.array([m.overhead_tokens for m in catalog])
+        prompt = np.array([p.in_tokens for p in profile.nodes])
+        self._in = calls[:, None] * (prompt[:, None] + overhead[None, :])
+        self._out = calls * np.array([p.out_tokens for p in profile.nodes])
+        self._price_in = np.array([m.price.in_usd for m in catalog])
+        self._price_out = np.array([m.price.out_usd for m in catalog])
+        visits = np.array([p.visits for p in profile.nodes])
+        n, m = len(problem.nodes), len(problem.models)
+        self._rate = np.ones((n, m))
+        if problem.visits is not None:
+            seen = np.maximum(visits, 1e-300)[:, None]
+            self._rate = np.where(visits[:, None] > 0, problem.visits[:, :m] / seen, 1.0)
+        # A node that is not expected has no cost in the problem, but its calls have one.
+        whole = problem.cost_usd / np.where(visits > 0, visits, 1.0)[:, None]
+        plain = self._rate * self._base(self._price_in, self._price_out)
+        self._unit = np.column_stack([plain, whole[:, m:]])
+        self._problem = problem
+
+    def _base(self, price_in: Floats, price_out: Floats) -> Floats:
+        found: Floats = (self._in * price_in + self._out[:, None] * price_out) / 1e6
+        return found
+
+    def unit_usd(self, changed: Mapping[str, tuple[float, float]]) -> Floats:
+        """The table under these prices (USD per million tokens) in place of the pool's."""
+        if not changed:
+            return self._unit
+        price_in, price_out = self._price_in.copy(), self._price_out.copy()
+        for name, (usd_in, usd_out) in changed.items():
+            if name in self._models:
+                price_in[self._models[name]], price_out[self._models[name]] = usd_in, usd_out
+        before, now = self._base(self._price_in, self._price_out), self._base(price_in, price_out)
+        m = len(self._models)
+        unit = self._unit.copy()
+        unit[:, :m] = self._rate * now
+        for i, options in enumerate(self._problem.extras):
+            for e, option in enumerate(options):
+                each = list(zip(option.models, option.shares, strict=True))
+                old = sum(s * before[i, x] for x, s in each)
+                new = sum(s * now[i, x] for x, s in each)
+                if option.kind == "packed" and old > 0:
+                    unit[i, m + e] *= new / old
+                else:
+                    unit[i, m + e] += new - old
+        return unit
+
+
+def _largest_sets(problem: Problem, local: tuple[int, ...]) -> tuple[frozenset[int], ...]:
+    """Sets of local models that fit the memory limit and to which none can be added; empty where
+    all of them fit together.
+    """
+    room = problem.memory_limit_bytes
+    if room is None or not problem.memory_bytes:
+        return ()
+    size = problem.memory_bytes
+    if sum(size[m] for m in local) <= room:
+        return ()
+    found: list[frozenset[int]] = []
+    for count in range(len(local), -1, -1):
+        for kept in combinations(local, count):
+            here = frozenset(kept)
+            if sum(size[m] for m in kept) <= room and not any(here < other for other in found):
+                found.append(here)
+                if len(found) == MOST_SETS:
+                    return tuple(found)
+    return tuple(found)
 
 
 def allocate(
@@ -182,42 +405,6 @@ def _fill(worth: Floats, cost: Floats, choice: Choice, slack: float) -> Choice:
     return choice
 
 
-def _hurry(
-    value: Floats,
-    time: Floats,
-    cost: Floats,
-    feasible: Bools,
-    budget: float | None,
-    left_s: float,
-) -> Floats:
-    """The value less the price of time at which the rest, one node after another, ends in time.
-
-    Nodes that run side by side are counted one after the other, so this is never late.
-    """
-    rows = np.arange(len(value))
-    choice, price, _ = allocate(value, cost, feasible, budget)
-    if float(time[rows, choice].sum()) <= left_s:
-        return value
-    worth = np.where(feasible, value - price * cost, -np.inf)
-
-    def is_in_time(time_price: float) -> bool:
-        found = (worth - time_price * time).argmax(axis=1)
-        return float(time[rows, found].sum()) <= left_s
-
-    low, high = 0.0, 1e-3
-    for _ in range(12):
-        if is_in_time(high):
-            break
-        low, high = high, high * 8
-    for _ in range(12):
-        middle = (low + high) / 2
-        if is_in_time(middle):
-            high = middle
-        else:
-            low = middle
-    return value - high * time
-
-
 def _order(
     value: Floats,
     cost: Floats,
@@ -225,12 +412,12 @@ def _order(
     choice: Choice,
     price: float,
     visits: Floats,
-    per_visit: Floats,
+    unit: Floats,
 ) -> list[list[int]]:
     score = np.where(feasible, value - price * cost, -np.inf)
     # A node that is not expected any more has no value to order by; the cheapest goes first.
     idle = visits <= 0
-    score[idle] = np.where(feasible[idle], -per_visit[idle], -np.inf)
+    score[idle] = np.where(feasible[idle], -unit[idle], -np.inf)
     live = ~idle
     score[live, choice[live]] = np.where(
         feasible[live, choice[live]], np.inf, score[live, choice[live]]

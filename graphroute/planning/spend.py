@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphroute.ir.catalog import ModelSpec
+from graphroute.ir.catalog import Catalog, ModelSpec
 from graphroute.ir.facts import Facts
+from graphroute.ir.problem import Option
 from graphroute.ir.profile import NodeProfile, Profile
 
 TOKEN_SPREAD = 0.5
@@ -44,14 +45,19 @@ def p95_usd(facts: Facts, profile: Profile, costs_usd: Sequence[float], seed: in
     return max(float(np.quantile(totals, 0.95)), float(sum(costs_usd)))
 
 
-def worst_usd(profile: Profile, models: Sequence[ModelSpec]) -> float | None:
-    """The most a run can cost in USD, or None where nothing bounds it."""
+def worst_usd(profile: Profile, catalog: Catalog, options: Sequence[Option]) -> float | None:
+    """The most a run can cost in USD, or None where nothing bounds it.
+
+    Every round of a loop may be the dearest one; a cascade may ask all of its models.
+    """
     total = 0.0
-    for p, model in zip(profile.nodes, models, strict=True):
-        one = worst_call_usd(p, model)
-        if one == 0.0:
+    for p, option in zip(profile.nodes, options, strict=True):
+        each = [worst_call_usd(p, catalog.models[m]) for m in option.models]
+        known = [usd for usd in each if usd is not None]
+        one = sum(known) if option.kind == "cascade" else max(known, default=0.0)
+        if len(known) == len(each) and one == 0.0:
             continue
-        if one is None or not math.isfinite(p.visits_max):
+        if len(known) < len(each) or not math.isfinite(p.visits_max):
             return None
         total += one * max(1.0, p.calls) * p.visits_max
     return total

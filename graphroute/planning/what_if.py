@@ -113,10 +113,9 @@ def without_model(problem: Problem, name: str) -> Problem:
             next_step=f"the pool has {', '.join(problem.models)}",
         )
     m = problem.models.index(name)
-    feasible = problem.feasible.copy()
     masks = tuple(
         Mask(node=node, model=name, reason="left out to see what if")
-        for node in np.array(problem.nodes)[feasible[:, m]].tolist()
+        for node in np.array(problem.nodes)[problem.feasible[:, m]].tolist()
     )
-    feasible[:, m] = False
+    feasible = problem.feasible & ~problem.holds(m)
     return replace(problem, feasible=feasible, masks=(*problem.masks, *masks))

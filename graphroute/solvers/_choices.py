@@ -27,7 +27,7 @@ class TooManyCombinations(Exception):
 class Choices:
     """value[g, o], cost[g, o], time[g, o] (value −inf where there is no such option).
 
-    members[g]: the nodes of a group; picks[g]: their models, one row per option
+    members[g]: the nodes of a group; picks[g]: their columns in the problem, one row per option
     """
 
     value: Floats
@@ -37,19 +37,23 @@ class Choices:
     picks: tuple[tuple[tuple[int, ...], ...], ...]
 
     def models(self, options: np.ndarray[tuple[int], np.dtype[np.intp]], n: int) -> tuple[int, ...]:
-        """The model of each of the n nodes under one option per group."""
+        """The column of each of the n nodes under one option per group."""
         chosen = [0] * n
         for g, o in enumerate(options):
-            for node, model in zip(self.members[g], self.picks[g][o], strict=True):
-                chosen[node] = model
+            for node, column in zip(self.members[g], self.picks[g][o], strict=True):
+                chosen[node] = column
         return tuple(chosen)
 
 
 def choices(problem: Problem, *, is_timed: bool) -> Choices:
     """The groups of a problem; with `is_timed` False every node is its own group, without time."""
-    order = sorted(
-        range(len(problem.models)), key=lambda m: (not problem.is_local(m), problem.models[m])
-    )
+    # Of equals the first is taken: local models, then the others by name, then sequences.
+    order = [
+        *sorted(
+            range(len(problem.models)), key=lambda m: (not problem.is_local(m), problem.models[m])
+        ),
+        *range(len(problem.models), problem.width),
+    ]
     value = problem.weight[:, None] * problem.log_quality
     if problem.objective == "cost":
         value = -problem.cost_usd
@@ -60,15 +64,12 @@ def choices(problem: Problem, *, is_timed: bool) -> Choices:
         for step in problem.timeline:
             if len(step.nodes) == 1:
                 node = step.nodes[0]
-                time[node] += [
-                    step.weight * problem.lane_s(node, step.tasks[0], m)
-                    for m in range(len(problem.models))
-                ]
+                time[node] += step.weight * problem.lanes_s(node, step.tasks[0])[0]
     if problem.objective == "latency":
         value = -time
     if all(len(g) == 1 for g in groups):
         value = np.where(problem.feasible, value, -np.inf)[:, order]
-        row = tuple((m,) for m in order)
+        row = tuple((k,) for k in order)
         return Choices(
             value=value,
             cost=problem.cost_usd[:, order],
@@ -117,42 +118,44 @@ def _table(
     problem: Problem, group: list[int], order: list[int], value: Floats, time: Floats
 ) -> _Table:
     shared = [s for s in problem.timeline if len(s.nodes) > 1 and s.nodes[0] in group]
-    # A row: value, cost, time alone, then per shared superstep its cloud maximum and local queue.
-    rows = np.zeros((1, 3 + 2 * len(shared)))
-    picks: list[tuple[int, ...]] = [()]
+    # A row: value, cost, time alone, then per shared superstep the seconds that its calls queue on
+    # the device, then for each its slowest lane.
+    sums = 3 + len(shared)
+    rows = np.zeros((1, sums + len(shared)))
+    picks = np.zeros((1, 0), dtype=np.intp)
     for node in group:
-        options = [m for m in order if problem.feasible[node, m]]
-        grown, names = [], []
-        for m in options:
-            new = rows.copy()
-            new[:, 0] += value[node, m]
-            new[:, 1] += problem.cost_usd[node, m]
-            new[:, 2] += time[node, m]
-            for k, step in enumerate(shared):
-                if node in step.nodes:
-                    lane = problem.lane_s(node, step.tasks[step.nodes.index(node)], m)
-                    column = 3 + 2 * k
-                    if problem.is_local(m):
-                        new[:, column + 1] += lane
-                    else:
-                        new[:, column] = np.maximum(new[:, column], lane)
-            grown.append(new)
-            names += [(*p, m) for p in picks]
-        if not grown:
+        columns = np.array([k for k in order if problem.feasible[node, k]], dtype=np.intp)
+        if not len(columns):
             return np.zeros(0), np.zeros(0), np.zeros(0), ()
-        rows = np.concatenate(grown)
-        picks = names
+        new = np.zeros((len(columns), rows.shape[1]))
+        new[:, 0] = value[node, columns]
+        new[:, 1] = problem.cost_usd[node, columns]
+        new[:, 2] = time[node, columns]
+        for s, step in enumerate(shared):
+            if node in step.nodes:
+                lane, queue = problem.lanes_s(node, step.tasks[step.nodes.index(node)])
+                new[:, 3 + s], new[:, sums + s] = queue[columns], lane[columns]
+        grown = np.empty((len(columns), *rows.shape))
+        grown[:, :, :sums] = new[:, None, :sums] + rows[None, :, :sums]
+        grown[:, :, sums:] = np.maximum(new[:, None, sums:], rows[None, :, sums:])
+        picks = np.column_stack([np.tile(picks, (len(columns), 1)), np.repeat(columns, len(rows))])
+        rows = grown.reshape(-1, rows.shape[1])
         if len(rows) > WORTH_PRUNING:
             kept = undominated(np.column_stack([-rows[:, 0], rows[:, 1:]]))
-            rows, picks = rows[kept], [names[i] for i in kept]
+            rows, picks = rows[kept], picks[kept]
         if len(rows) > MOST_COMBINATIONS:
             raise TooManyCombinations
     total = rows[:, 2].copy()
-    for k, step in enumerate(shared):
-        total += step.weight * rows[:, 3 + 2 * k : 5 + 2 * k].max(axis=1)
+    for s, step in enumerate(shared):
+        total += step.weight * np.maximum(rows[:, 3 + s], rows[:, sums + s])
     worth = -total if problem.objective == "latency" else rows[:, 0]
     kept = undominated(np.column_stack([-worth, rows[:, 1], total]))
-    return worth[kept], rows[kept, 1], total[kept], tuple(picks[i] for i in kept)
+    return (
+        worth[kept],
+        rows[kept, 1],
+        total[kept],
+        tuple(tuple(pick) for pick in picks[kept].tolist()),
+    )
 
 
 def undominated(points: Floats) -> list[int]:

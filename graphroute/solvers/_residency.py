@@ -37,6 +37,7 @@ def resident_sets(problem: Problem) -> Iterator[tuple[Problem, float]]:
         for m in range(len(problem.models))
         if problem.is_local(m) and problem.feasible[:, m].any()
     ]
+    holds = {m: problem.holds(m) for m in local}
     tried = 0
     for size in range(len(local) + 1):
         for kept in combinations(local, size):
@@ -51,7 +52,9 @@ def resident_sets(problem: Problem) -> Iterator[tuple[Problem, float]]:
             if deadline is not None and deadline < 0:
                 continue
             feasible = problem.feasible.copy()
-            feasible[:, [m for m in local if m not in kept]] = False
+            for m in local:
+                if m not in kept:
+                    feasible &= ~holds[m]
             if np.any(~feasible.any(axis=1)):
                 continue
             yield (

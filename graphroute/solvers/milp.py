@@ -1,9 +1,9 @@
 """The assignment as a mixed-integer program for HiGHS: slowest, but proves hard instances.
 
 ```
-x[i,m] ∈ {0,1}  node i runs on model m          Σ_m x[i,m] = 1
-z[s] ≥ 0        seconds of a shared superstep   z[s] ≥ every cloud lane, ≥ all local lanes together
-y[m] ∈ [0,1]    local model m is loaded         y[m] ≥ x[i,m]
+x[i,k] ∈ {0,1}  node i has option k             Σ_k x[i,k] = 1
+z[s] ≥ 0        seconds of a shared superstep   z[s] ≥ every lane, ≥ all calls on the device
+y[m] ∈ [0,1]    local model m is loaded         y[m] ≥ x[i,k] where k uses m
 ```
 
 with one row each for money, time (Σ weight·z + load·y) and memory. (Q. Huangfu and J. A. J. Hall,
@@ -103,9 +103,9 @@ class Milp:
             return Solution(status="time_limit", solver=self.name)
         choice = [0] * len(problem.nodes)
         strongest = [0.0] * len(problem.nodes)
-        for column, (i, m) in enumerate(pairs):
+        for column, (i, k) in enumerate(pairs):
             if values[column] > strongest[i]:
-                choice[i], strongest[i] = m, float(values[column])
+                choice[i], strongest[i] = k, float(values[column])
         value = problem.value_of(choice)
         bound = max(-float(info.mip_dual_bound), value)
         is_proved = status == highspy.HighsModelStatus.kOptimal
@@ -120,13 +120,16 @@ class Milp:
 
 
 def _program(problem: Problem) -> tuple[HighsLp, list[tuple[int, int]]]:
-    """The program, always a minimisation, and the (node, model) of its first columns."""
+    """The program, always a minimisation, and the (node, option) of its first columns."""
     import highspy
 
-    pairs = [(int(i), int(m)) for i, m in np.argwhere(problem.feasible)]
+    pairs = [(int(i), int(k)) for i, k in np.argwhere(problem.feasible)]
     if problem.budget_usd == 0:
-        pairs = [(i, m) for i, m in pairs if problem.cost_usd[i, m] <= 0]
+        pairs = [(i, k) for i, k in pairs if problem.cost_usd[i, k] <= 0]
     column = {pair: c for c, pair in enumerate(pairs)}
+    mine: dict[int, list[tuple[int, int]]] = {i: [] for i in range(len(problem.nodes))}
+    for (i, k), c in column.items():
+        mine[i].append((k, c))
     is_timed = problem.deadline_s is not None or problem.objective == "latency"
     shared = [s for s in problem.timeline if len(s.nodes) > 1] if is_timed else []
     locals_ = [m for m in range(len(problem.models)) if problem.is_local(m)]
@@ -135,37 +138,35 @@ def _program(problem: Problem) -> tuple[HighsLp, list[tuple[int, int]]]:
     y = {m: len(pairs) + len(shared) + k for k, m in enumerate(loads)}
     rows = _Rows()
     inf = highspy.kHighsInf
-    for i in range(len(problem.nodes)):
-        rows.add(
-            1.0, 1.0, {column[i, m]: 1.0 for m in range(len(problem.models)) if (i, m) in column}
-        )
+    for columns in mine.values():
+        rows.add(1.0, 1.0, {c: 1.0 for _, c in columns})
     duration: dict[int, float] = {}
     if is_timed:
         for step in problem.timeline:
             if len(step.nodes) == 1:
-                i = step.nodes[0]
-                for m in range(len(problem.models)):
-                    if (i, m) in column:
-                        c = column[i, m]
-                        lane = step.weight * problem.lane_s(i, step.tasks[0], m)
-                        duration[c] = duration.get(c, 0.0) + lane
-        for k, step in enumerate(shared):
-            duration[z[k]] = step.weight
-            queue: dict[int, float] = {z[k]: -1.0}
+                lane, _ = problem.lanes_s(step.nodes[0], step.tasks[0])
+                for k, c in mine[step.nodes[0]]:
+                    duration[c] = duration.get(c, 0.0) + step.weight * float(lane[k])
+        for s, step in enumerate(shared):
+            duration[z[s]] = step.weight
+            on_device: dict[int, float] = {z[s]: -1.0}
             for i, tasks in zip(step.nodes, step.tasks, strict=True):
-                lane_row: dict[int, float] = {z[k]: -1.0}
-                for m in range(len(problem.models)):
-                    if (i, m) in column:
-                        target = queue if problem.is_local(m) else lane_row
-                        target[column[i, m]] = problem.lane_s(i, tasks, m)
-                rows.add(-inf, 0.0, lane_row)
-            rows.add(-inf, 0.0, queue)
+                lane, queue = problem.lanes_s(i, tasks)
+                lanes: dict[int, float] = {z[s]: -1.0}
+                for k, c in mine[i]:
+                    if queue[k]:
+                        on_device[c] = float(queue[k])
+                    if lane[k] > queue[k]:
+                        lanes[c] = float(lane[k])
+                rows.add(-inf, 0.0, lanes)
+            rows.add(-inf, 0.0, on_device)
         for m in loads:
             if problem.load_s:
                 duration[y[m]] = problem.load_s[m]
-    for (_, m), c in column.items():
-        if m in y:
-            rows.add(-inf, 0.0, {c: 1.0, y[m]: -1.0})
+    for (i, k), c in column.items():
+        for m in set(problem.option(i, k).models):
+            if m in y:
+                rows.add(-inf, 0.0, {c: 1.0, y[m]: -1.0})
     if problem.budget_usd is not None and problem.budget_usd > 0:
         scale = SCALE / problem.budget_usd
         rows.add(-inf, SCALE, {c: scale * float(problem.cost_usd[p]) for p, c in column.items()})
@@ -178,11 +179,11 @@ def _program(problem: Problem) -> tuple[HighsLp, list[tuple[int, int]]]:
         rows.add(-inf, SCALE if problem.memory_limit_bytes else 0.0, held)
     size = len(pairs) + len(shared) + len(loads)
     cost = np.zeros(size)
-    for (i, m), c in column.items():
+    for (i, k), c in column.items():
         if problem.objective == "quality":
-            cost[c] = -problem.weight[i] * problem.log_quality[i, m]
+            cost[c] = -problem.weight[i] * problem.log_quality[i, k]
         elif problem.objective == "cost":
-            cost[c] = problem.cost_usd[i, m]
+            cost[c] = problem.cost_usd[i, k]
     if problem.objective == "latency":
         for c, t in duration.items():
             cost[c] = t

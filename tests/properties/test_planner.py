@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from graphroute import registry
 from graphroute.ir.hints import Objective
-from graphroute.ir.problem import SLACK, Problem, TimeStep
+from graphroute.ir.problem import SLACK, Option, Problem, TimeStep
 from graphroute.protocols import Solver
 
 SOLVERS = {
@@ -48,7 +48,7 @@ def problems(draw: st.DrawFn) -> Problem:
     memory = tuple(
         int(x) if here else 0 for x, here in zip(random.integers(1, 5, m), local, strict=True)
     )
-    return Problem(
+    plain = Problem(
         nodes=tuple(f"n{i}" for i in range(n)),
         models=tuple(f"m{i}" for i in range(m)),
         log_quality=np.log(quality),
@@ -66,6 +66,40 @@ def problems(draw: st.DrawFn) -> Problem:
         memory_bytes=memory,
         load_s=tuple(0.5 * x for x in memory),
         memory_limit_bytes=draw(st.sampled_from([None, 3, 5])),
+    )
+    return with_sequences(plain, random) if draw(st.booleans()) and m > 1 else plain
+
+
+def with_sequences(problem: Problem, random: np.random.Generator) -> Problem:
+    """The problem with up to two sequences of two models at some nodes, behind the models."""
+    n, m = problem.log_quality.shape
+    extras: list[tuple[Option, ...]] = []
+    more = np.full((4, n, 2), np.nan)
+    for i in range(n):
+        options = []
+        for e in range(int(random.integers(0, 3))):
+            first, then = (int(x) for x in random.permutation(m)[:2])
+            often = float(random.uniform(0.1, 1))
+            option = Option(kind="cascade", models=(first, then), shares=(1.0, often))
+            device = [problem.is_local(x) * problem.time_s[i, x] for x in option.models]
+            more[:, i, e] = (
+                np.log(random.uniform(0.2, 1)),
+                problem.cost_usd[i, first] + often * problem.cost_usd[i, then],
+                problem.time_s[i, first] + often * problem.time_s[i, then],
+                device[0] + often * device[1],
+            )
+            options.append(option)
+        extras.append(tuple(options))
+    exists = np.isfinite(more[0])
+    log_quality, cost, time, device_s = np.nan_to_num(more, nan=0.0)
+    return replace(
+        problem,
+        log_quality=np.column_stack([problem.log_quality, log_quality]),
+        cost_usd=np.column_stack([problem.cost_usd, cost]),
+        time_s=np.column_stack([problem.time_s, time]),
+        device_s=np.column_stack([problem.on_device_s, device_s]),
+        feasible=np.column_stack([problem.feasible, exists]),
+        extras=tuple(extras),
     )
 
 
@@ -86,7 +120,7 @@ def keeps_limits(problem: Problem, choice: tuple[int, ...]) -> bool:
 def exhaustive(problem: Problem) -> float | None:
     values = [
         problem.value_of(choice)
-        for choice in product(range(len(problem.models)), repeat=len(problem.nodes))
+        for choice in product(*(np.flatnonzero(row).tolist() for row in problem.feasible))
         if keeps_limits(problem, choice)
     ]
     return max(values, default=None)
