@@ -1,0 +1,239 @@
+"""Values that code names, as nested tuples of text: equal for equal values, in every process.
+
+Plain values are digested, containers taken apart, functions followed as code of their own. Of a
+chat model, prompt, chain or tool the settings count; of a user's object what it stores and what
+its class does; of a package's class the package's version. A lock, file, logger or client counts
+by its type alone: it is not what a result is made from.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import suppress
+from contextvars import ContextVar
+from types import FunctionType, MemberDescriptorType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import BaseMessage
+from pydantic import BaseModel, SecretStr
+
+from graphroute.frontend.attributes import MISSING, bases, held, is_a, member, module_of, on_class
+from graphroute.frontend.recognize import kind_of
+from graphroute.frontend.scope import callable_parts
+from graphroute.frontend.versions import is_installed, is_installed_module, version_of
+
+if TYPE_CHECKING:
+    from graphroute.frontend.code_walk import CodeWalk
+
+Described = Any
+"""Nested tuples of text."""
+
+
+class Unclear(Exception):
+    """Something that code names cannot be told from others of its kind, in words."""
+
+
+_MAX_DEPTH: Final = 24
+_MAX_OBJECTS: Final = 20_000
+_BY_TYPE: Final = (
+    logging.Logger, logging.LoggerAdapter, Executor, ContextVar, io.IOBase, BaseCallbackHandler,
+    threading.Thread, threading.Event, threading.Condition, threading.Semaphore, weakref.ref,
+    type(threading.Lock()), type(threading.RLock()), threading.local, SecretStr,
+)  # fmt: skip
+_UNCOUNTED: Final = frozenset(
+    {"callbacks", "callback_manager", "cache", "rate_limiter", "metadata", "tags", "verbose",
+     "config_factories", "custom_get_token_ids", "custom_input_type", "custom_output_type",
+     "disable_streaming", "type_"}
+)  # fmt: skip
+"""Settings of LangChain's objects that say how a run is watched, not what it gives."""
+
+
+def describe(walk: CodeWalk, label: str, value: Any) -> Iterator[tuple[str, Described]]:
+    """The parts of a value: one for a plain value, one per attribute for an object."""
+    writer = _Describer(walk)
+    kind = kind_of(value)
+    if kind == "model" or (kind in ("other", "runnable", "prompt") and not _is_leaf(value)):
+        yield label, writer.value(type(value))
+        place = label.removesuffix("'")
+        quote = label[len(place) :]
+        for name, part in writer.attributes(value, place, quote):
+            yield f"{place}.{name}{quote}", part
+    else:
+        yield label, writer.value(value)
+
+
+def _is_leaf(value: Any) -> bool:
+    return is_a(value, *_BY_TYPE) or _is_iterator(value) or not (held(value) or _slots(value))
+
+
+def _is_iterator(value: Any) -> bool:
+    return on_class(type(value), "__next__") is not MISSING
+
+
+class _Describer:
+    """Describes one value; cycles are told by where they lead back to."""
+
+    def __init__(self, walk: CodeWalk) -> None:
+        self.walk = walk
+        self.open: dict[int, int] = {}
+        self.count = 0
+
+    def value(self, value: Any) -> Described:
+        """Any value."""
+        kind = kind_of(value)
+        if kind == "plain":
+            return self.digest(value)
+        if id(value) in self.open:
+            return ("again", self.open[id(value)])
+        self.count += 1
+        if len(self.open) > _MAX_DEPTH or self.count > _MAX_OBJECTS:
+            raise Unclear("it leads further than is followed")
+        self.open[id(value)] = len(self.open)
+        try:
+            return self._of_kind(kind, value)
+        finally:
+            del self.open[id(value)]
+
+    def _of_kind(self, kind: str, value: Any) -> Described:
+        match kind:
+            case "container":
+                return self._container(value)
+            case "function":
+                return ("function", self.walk.function(value))
+            case "method":
+                function: Any = value.__func__
+                owner = value.__self__
+                if type(function) is not FunctionType:
+                    return ("method", self.value(owner), str(function))
+                label = self.walk.function(function, owner=owner)
+                return ("method", label, self.value(owner) if kind_of(owner) != "class" else "")
+            case "partial":
+                return self._partial(value)
+            case "class":
+                return self._class(value)
+            case "builtin":
+                return ("builtin", module_of(value), getattr(value, "__qualname__", ""))
+            case "graph" | "remote" | "task":
+                self.walk.obstacle("it runs a graph of its own, whose nodes are cached one by one")
+                return kind
+            case "sdk" | "thread":
+                return ("type", _name(type(value)))
+            case _:
+                return self._object(value)
+
+    def digest(self, value: Any) -> Described:
+        """A value by its canonical digest."""
+        try:
+            return self.walk.digest(value)
+        except TypeError as fault:
+            raise Unclear(f"{fault}") from None
+
+    def _container(self, value: Any) -> Described:
+        self.walk.watch.items(value)
+        if type(value) is dict:
+            pairs = [(self.value(key), self.value(item)) for key, item in list(value.items())]
+            return ("dict", *sorted(pairs, key=repr))
+        items = [self.value(item) for item in list(value)]
+        name = type(value).__name__
+        return (name, *(sorted(items, key=repr) if type(value) in (set, frozenset) else items))
+
+    def _partial(self, value: Any) -> Described:
+        parts = (functools.partial.__dict__[name].__get__(value) for name in ("func", "args"))
+        keywords = functools.partial.__dict__["keywords"].__get__(value)
+        return ("partial", *(self.value(part) for part in parts), self.value(dict(keywords)))
+
+    def _class(self, cls: Any) -> Described:
+        name = _name(cls)
+        if is_installed(cls):
+            return ("class", name, version_of(module_of(cls)))
+        parts: list[Described] = [("class", name)]
+        parts.extend(self.value(base) for base in bases(cls)[1:] if not is_installed(base))
+        with suppress(TypeError):  # no data class: its functions and values say what it is
+            parts.append(self.walk.digest(cls))
+        parts.extend(self.walk.methods(cls))
+        for key, item in sorted(type.__getattribute__(cls, "__dict__").items()):
+            if kind_of(item) in ("plain", "container") and not key.startswith("__"):
+                self.walk.watch.member(cls, key)
+                parts.append((key, self.value(item)))
+        return tuple(parts)
+
+    # Objects.
+
+    def attributes(
+        self, value: Any, place: str = "", quote: str = ""
+    ) -> Iterator[tuple[str, Described]]:
+        """What an object stores, by name; each watched as a part of its own under `place`."""
+        watch = self.walk.watch
+        around = watch.part
+        is_langchain = is_a(value, BaseModel) and is_installed_module(module_of(type(value)))
+        is_langchain |= kind_of(value) in ("model", "runnable", "prompt", "tool")
+        excluded = _excluded(type(value)) if kind_of(value) == "model" else frozenset[str]()
+        inner = held(value)
+        watch.keys(inner)
+        for name in (*sorted(map(str, inner)), *_slots(value)):
+            if name in excluded or (is_langchain and name in _UNCOUNTED):
+                continue
+            item = member(value, name)
+            watch.part = f"{place}.{name}{quote}" if place else around
+            watch.member(value, name)
+            if is_langchain and name == "config" and type(item) is dict:
+                item = item.get("configurable")
+            if item is not None and type(item).__module__ != "typing":
+                yield name, self.value(item)
+            watch.part = around
+
+    def _object(self, value: Any) -> Described:
+        cls = type(value)
+        if is_a(value, *_BY_TYPE) or _is_iterator(value):
+            return ("type", _name(cls))
+        if is_a(value, ModuleType):
+            return ("module", str(held(value).get("__name__")))
+        if is_a(value, BaseMessage):
+            return self._digested(value)
+        if held(value) or _slots(value):
+            wrapped, _, _ = callable_parts(value)
+            if wrapped is not None and held(value).get("__wrapped__") is not None:
+                return ("wrapped", self.walk.function(wrapped))  # lru_cache and the like
+            return (self.value(cls), *self.attributes(value))
+        return self._digested(value)
+
+    def _digested(self, value: Any) -> Described:
+        digest = functools.partial(self.walk.digest, value)
+        try:
+            described = digest()
+        except TypeError as fault:
+            if not is_installed(type(value)):
+                # An object of a user's class that stores nothing is what its class does.
+                return (self.value(type(value)),)
+            raise Unclear(f"{_name(type(value))} cannot be told from others ({fault})") from None
+        self.walk.watch.look(digest)
+        return described
+
+
+def _excluded(cls: type) -> frozenset[str]:
+    """Fields a model leaves out when it is written down: clients and the like."""
+    fields = on_class(cls, "__pydantic_fields__")
+    if type(fields) is not dict:
+        return frozenset()
+    return frozenset(name for name, info in fields.items() if getattr(info, "exclude", None))
+
+
+def _slots(value: Any) -> tuple[str, ...]:
+    names = []
+    for base in bases(type(value)):
+        for name, item in type.__getattribute__(base, "__dict__").items():
+            is_slot = type(item) is MemberDescriptorType and not name.startswith("__")
+            if is_slot and member(value, name) is not MISSING:
+                names.append(name)
+    return tuple(sorted(set(names)))
+
+
+def _name(cls: type) -> str:
+    return f"{module_of(cls)}.{type.__getattribute__(cls, '__qualname__')}"

@@ -1,0 +1,250 @@
+"""The walk from a node's function to all that its names lead to; see `fingerprint`.
+
+What is found becomes a part with a digest under a label in words, and is watched. What comes from
+an installed package is told by the package's version, and not entered.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import Any, Final
+
+from graphroute.frontend.attributes import MISSING, held, is_a, module_of
+from graphroute.frontend.bytecode import read_code
+from graphroute.frontend.code_digest import code_digest, names_in
+from graphroute.frontend.code_values import Described, Unclear, describe
+from graphroute.frontend.obstacles import obstacle_of, reads_run_config
+from graphroute.frontend.recognize import is_goal
+from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
+from graphroute.frontend.symbols import Ref
+from graphroute.frontend.versions import is_installed, is_installed_module, source_of, version_of
+from graphroute.frontend.watch import Watch
+
+__all__ = ["CodeWalk", "Digest", "Unclear"]
+
+Digest = Callable[[object], str]
+"""A canonical digest of a plain value; `TypeError` for what has none."""
+
+_MAX_FUNCTIONS: Final = 500
+_SHORT: Final = 16
+
+
+class CodeWalk:
+    """One walk; afterwards `parts`, `watch`, `names`, `obstacles` hold what it found.
+
+    obstacles: why the node must not be cached whoever asks for it, in words
+    reads_config: it looks at the config of the run it is in
+    """
+
+    def __init__(self, watch: Watch, *, digest: Digest) -> None:
+        self.parts: dict[str, str] = {}
+        self.names: set[str] = set()
+        self.obstacles: dict[str, None] = {}
+        self.reads_config = False
+        self.watch, self.digest = watch, digest
+        self._functions: dict[tuple[int, ...], tuple[str, object]] = {}
+        self._named: dict[tuple[Any, ...], tuple[str, object]] = {}
+        self._taken: set[str] = set()
+
+    def root(self, value: Any) -> None:
+        """The node's own function, method or object."""
+        if not self._callable(value):
+            self.add("node", value, (id(value),))
+
+    # Functions.
+
+    def _callable(self, value: Any) -> bool:
+        function, owner, bound = callable_parts(value)
+        if function is None:
+            return False
+        for name, given in bound.items():
+            self.add(f"argument {name!r}", given, (id(value), name))
+        self.function(function, owner=owner, bound=bound)
+        return True
+
+    def function(
+        self,
+        function: FunctionType,
+        *,
+        owner: Any = MISSING,
+        bound: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Add a function with all that it names; its label."""
+        key = (id(function), id(owner))
+        if key in self._functions:
+            return self._functions[key][0]
+        if len(self._functions) >= _MAX_FUNCTIONS:
+            raise Unclear(f"its code leads to more than {_MAX_FUNCTIONS} functions")
+        if (why := obstacle_of(function)) is not None:
+            self.obstacles[why] = None
+        self.reads_config |= reads_run_config(function)
+        if is_installed(function):
+            label = self._package(module_of(function))
+            self._functions[key] = (label, (function, owner))
+            return f"{label}: {function.__qualname__}"
+        label = self._label(f"code of {function.__qualname__.rpartition('<locals>.')[2]!r}")
+        self._functions[key] = (label, (function, owner))
+        self.parts[label] = code_digest(function.__code__)[:_SHORT]
+        self.names |= names_in(function.__code__)
+        with self._inside(label):
+            self.watch.function(function)
+            self._names_of(function, owner, bound or {})
+        return label
+
+    @contextmanager
+    def _inside(self, part: str) -> Iterator[None]:
+        """What is watched meanwhile belongs to `part`."""
+        before, self.watch.part = self.watch.part, part
+        yield
+        self.watch.part = before
+
+    def _names_of(self, function: FunctionType, owner: Any, bound: Mapping[str, Any]) -> None:
+        scope = scope_of(function, owner)
+        scope = Scope(function, {**scope.bound, **bound})
+        for name, value in _defaults(function):
+            self.add(f"default {name!r}", value, (id(function), name))
+        if (inner := held(function).get("__wrapped__")) is not None:
+            self._callable(inner)
+        facts = read_code(function.__code__)
+        if facts.is_cut:
+            raise Unclear(f"{function.__qualname__!r} is too long to be read")
+        for module in sorted(facts.imports):
+            self._import(module)
+        seen = set()
+        for ref in facts.refs:
+            if ref.is_extended or (ref.root, ref.chain) in seen:
+                continue
+            seen.add((ref.root, ref.chain))
+            self._ref(scope, ref)
+
+    def _ref(self, scope: Scope, ref: Ref) -> None:
+        found = resolve(scope, ref, is_goal)
+        if ref.root.startswith("import "):
+            if type(found.value) is FunctionType and is_installed(found.value):
+                self.function(found.value)
+            return
+        value, origin = scope.lookup(ref.root)
+        if origin == "local" or (origin == "builtin" and value is not MISSING):
+            self._watch_builtin(scope, ref)
+            return
+        steps = ref.chain[: len(ref.chain) - len(found.rest)]
+        place = ".".join((ref.root, *steps))
+        word = origin if origin in ("global", "closure") else "attribute"
+        if found.value is MISSING and found.owner not in (MISSING, None):
+            # An attribute that only a run can make: all that it can be made from counts.
+            self.add(f"{word} {place!r}", found.owner, (id(found.owner),))
+        elif found.value is MISSING:
+            if ref.root not in scope.bound:
+                label = f"name {ref.root!r}"
+                self.parts[label] = "missing"
+                with self._inside(label):
+                    self._watch_way(scope, ref, value, ())
+        elif ref.root not in scope.bound or steps:
+            label = self.add(f"{word} {place!r}", found.value, (id(found.value), place))
+            with self._inside(label):
+                self._watch_way(scope, ref, value, steps)
+        elif origin == "attribute":  # `self` as a whole
+            self.add(f"object {ref.root!r}", found.value, (id(found.value),))
+
+    def _watch_builtin(self, scope: Scope, ref: Ref) -> None:
+        # A global that is defined later hides the built-in of its name.
+        if ref.root not in scope.code.co_varnames:
+            self.watch.name(scope.function.__globals__, ref.root)
+
+    def _watch_way(self, scope: Scope, ref: Ref, value: Any, steps: tuple[str, ...]) -> None:
+        function = scope.function
+        if ref.root not in scope.bound:
+            cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
+            cell = next((c for name, c in cells if name == ref.root), None)
+            if cell is not None:
+                self.watch.cell(cell)
+            else:
+                self.watch.name(function.__globals__, ref.root)
+        for name in steps:
+            if value is MISSING:
+                return
+            self.watch.member(value, name)
+            value = resolve(Scope(function, {"it": value}), Ref("it", (name,)), is_goal).value
+
+    def _import(self, module: str) -> None:
+        if is_installed_module(module):
+            self._package(module)
+        else:
+            # Told by its file, since it may not be loaded before the node has run once.
+            look = functools.partial(source_of, module)
+            self.watch.look(look)
+            self.parts[f"module {module!r}"] = hashlib.sha256(look().encode()).hexdigest()[:_SHORT]
+
+    def _package(self, module: str) -> str:
+        version = version_of(module)
+        label = f"package {version.rpartition(' ')[0] or version!r}"
+        self.parts[label] = version
+        return label
+
+    # Values.
+
+    def add(self, label: str, value: Any, key: tuple[Any, ...]) -> str:
+        """Add a value under a label; what it is made of may become parts of its own."""
+        if key in self._named:
+            return self._named[key][0]
+        label = self._label(label)
+        self._named[key] = (label, value)
+        if is_a(value, ModuleType):
+            self._import(str(held(value).get("__name__")))
+            return label
+        with self._inside(label):
+            for part, described in self._described(label, value):
+                self.parts[part] = self._short(described)
+        return label
+
+    def _described(self, label: str, value: Any) -> Iterator[tuple[str, Described]]:
+        try:
+            yield from describe(self, label, value)
+        except Unclear as fault:
+            raise Unclear(f"{label}: {fault}") from None
+
+    def _short(self, described: Described) -> str:
+        return hashlib.sha256(repr(described).encode("utf-8", "surrogatepass")).hexdigest()[:_SHORT]
+
+    def _label(self, label: str) -> str:
+        """`label`, numbered where another thing has it already."""
+        number, free = 1, label
+        while free in self._taken:
+            number += 1
+            free = f"{label} #{number}"
+        self._taken.add(free)
+        return free
+
+    def obstacle(self, why: str) -> None:
+        """Something that forbids caching."""
+        self.obstacles[why] = None
+
+    def methods(self, cls: type) -> Iterator[tuple[str, str]]:
+        """The functions a user's class defines, by name, each added with all that it names."""
+        for name, member in sorted(type.__getattribute__(cls, "__dict__").items()):
+            for function in _functions_in(member):
+                yield name, self.function(function)
+
+
+def _functions_in(member: Any) -> Iterator[FunctionType]:
+    if type(member) is FunctionType:
+        yield member
+    elif is_a(member, staticmethod, classmethod):
+        yield from _functions_in(member.__func__)
+    elif is_a(member, property):
+        for part in (member.fget, member.fset):
+            yield from _functions_in(part)
+    elif is_a(member, functools.cached_property):
+        yield from _functions_in(member.func)
+
+
+def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    defaults = function.__defaults__ or ()
+    yield from zip(names[len(names) - len(defaults) :], defaults, strict=False)
+    yield from (function.__kwdefaults__ or {}).items()

@@ -1,0 +1,135 @@
+"""Which changes in a function's bytecode reach only what the function itself has made.
+
+A variable is fresh if every value it is ever given is a container made on the spot: a display, a
+comprehension, `list(…)` and the like. Setting an item of such a variable, or calling `append` on
+it, is nobody else's business; the same done to anything else may be.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import CodeType
+from typing import Final
+
+from graphroute.frontend.pure_names import CHANGES
+
+_DISPLAYS: Final = frozenset(
+    {"BUILD_LIST", "BUILD_MAP", "BUILD_SET", "BUILD_CONST_KEY_MAP", "LIST_EXTEND", "SET_UPDATE",
+     "DICT_UPDATE", "DICT_MERGE"}
+)  # fmt: skip
+_MAKERS: Final = frozenset(
+    {"list", "dict", "set", "sorted", "defaultdict", "Counter", "OrderedDict", "deque",
+     "<listcomp>", "<dictcomp>", "<setcomp>"}
+)  # fmt: skip
+_ITEM_STORES: Final = frozenset({"STORE_SUBSCR", "DELETE_SUBSCR"})
+_QUIET: Final = frozenset({"CACHE", "PRECALL", "NOP", "EXTENDED_ARG", "PUSH_NULL", "NOT_TAKEN"})
+_NO_FRESH: Final[frozenset[str]] = frozenset()
+
+
+def foreign_changes(code: CodeType, outer: frozenset[str] = _NO_FRESH) -> Iterator[str]:
+    """What is changed that was not made here, in words; also in functions made inside.
+
+    outer: fresh variables of the enclosing function
+
+    >>> def made(xs):
+    ...     out = []
+    ...     for x in xs:
+    ...         out.append(x)
+    ...     return out
+    >>> def given(xs):
+    ...     xs.append(1)
+    ...     xs[0] = 2
+    >>> list(foreign_changes(made.__code__))
+    []
+    >>> list(foreign_changes(given.__code__))
+    ["it calls .append() on 'xs', which it did not make", "it sets an item of 'xs', which it did \
+not make"]
+    """
+    fresh = fresh_names(code) | (outer & frozenset(code.co_freevars))
+    ops = [op for op in dis.get_instructions(code) if op.opname not in _QUIET]
+    for index, op in enumerate(ops):
+        if op.opname in _ITEM_STORES:
+            name = _container(ops, index)
+            if name not in fresh:
+                yield f"it sets an item of {name or 'something'!r}, which it did not make"
+        elif op.opname == "STORE_SLICE":
+            yield "it sets a slice of something"
+        elif op.opname in ("LOAD_METHOD", "LOAD_ATTR") and op.argval in CHANGES:
+            name = _variable(ops[index - 1]) if index else ""
+            if name not in fresh:
+                yield f"it calls .{op.argval}() on {name or 'something'!r}, which it did not make"
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from foreign_changes(inner, fresh)
+
+
+@lru_cache(maxsize=2048)
+def fresh_names(code: CodeType) -> frozenset[str]:
+    """Variables of the code (not of functions inside it) that are fresh."""
+    ops = [op for op in dis.get_instructions(code) if op.opname not in _QUIET]
+    count = code.co_argcount + code.co_kwonlyargcount + 2
+    fresh: dict[str, bool] = dict.fromkeys(code.co_varnames[:count], False)
+    # The two more are `*args` and `**kwargs`, or variables that merely lose a chance.
+    if not code.co_flags & 0x0C:
+        for name in code.co_varnames[count - 2 : count]:
+            fresh.pop(name, None)
+    for index, op in enumerate(ops):
+        if op.opname in ("STORE_FAST", "STORE_DEREF") and isinstance(op.argval, str):
+            made = index > 0 and not op.is_jump_target and _makes(ops, index - 1)
+            fresh[op.argval] = fresh.get(op.argval, True) and made
+        elif op.opname.startswith("STORE_FAST") and isinstance(op.argval, tuple):
+            fresh.update(dict.fromkeys(map(str, op.argval), False))
+    for inner in code.co_consts:
+        # What a function inside sets anew is not known to be fresh.
+        if isinstance(inner, CodeType):
+            for op in dis.get_instructions(inner):
+                if op.opname == "STORE_DEREF":
+                    fresh[str(op.argval)] = False
+    return frozenset(name for name, is_fresh in fresh.items() if is_fresh)
+
+
+def _makes(ops: Sequence[dis.Instruction], index: int) -> bool:
+    """Whether the value on top after this instruction is a container just made."""
+    name = ops[index].opname
+    if name in _DISPLAYS:
+        return True
+    if not name.startswith("CALL"):
+        return False
+    height = 0
+    for op in reversed(ops[: index + 1]):
+        if op.is_jump_target:
+            return False
+        height += _effect(op)
+        if height >= 1:
+            made = op.argval
+            made = made.co_name if isinstance(made, CodeType) else made
+            return op.opname in ("LOAD_GLOBAL", "LOAD_CONST") and made in _MAKERS
+    return False
+
+
+def _container(ops: Sequence[dis.Instruction], index: int) -> str:
+    """The variable in `variable[key] = value`, `""` where it is not as simple as that."""
+    height = 0
+    for place in range(index - 1, 0, -1):
+        op = ops[place]
+        before = height
+        height += _effect(op)
+        if height == 2 and before == 0 and isinstance(op.argval, tuple):
+            return str(op.argval[0])  # variable and key in one instruction
+        if height >= 1:
+            return "" if op.is_jump_target else _variable(ops[place - 1])
+    return ""
+
+
+def _variable(op: dis.Instruction) -> str:
+    is_load = op.opname in ("LOAD_FAST", "LOAD_DEREF", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW")
+    return str(op.argval) if is_load else ""
+
+
+def _effect(op: dis.Instruction) -> int:
+    try:
+        return dis.stack_effect(op.opcode, op.arg, jump=False)
+    except ValueError:
+        return dis.stack_effect(op.opcode)
