@@ -2,7 +2,7 @@
 
 ```
 process A   take("k") → True    asks the model, puts the answer, release("k")
-process B   take("k") → False   looks into the cache again while is_held("k"), then asks itself
+process B   take("k") → False   looks into the cache again, and at last takes the lease itself
 ```
 
 A lease names its process by pid, start and host. One whose process is gone, or whose time is over,
@@ -69,11 +69,14 @@ class Leases:
         self._has_warned = False
 
     def take(self, key: str) -> bool:
-        """Whether the caller is to ask for `key`: nobody else does, or who did is gone."""
+        """Whether the caller is to ask for `key`: nobody else does, or who did is gone.
+
+        True again, and for longer, for one that holds the lease already.
+        """
 
         def taken(db: sqlite3.Connection) -> bool:
             now = self._clock()
-            if self._is_held(db, key, now):
+            if self._is_held(db, key, now, besides=self._token):
                 return False
             owner, until = self._owner, now + self._ttl_s
             db.execute(
@@ -113,9 +116,9 @@ class Leases:
         with self._lock:
             self._drop()
 
-    def _is_held(self, db: sqlite3.Connection, key: str, now: float) -> bool:
-        query = "SELECT host, pid, born, until FROM leases WHERE key = ?"
-        if (row := db.execute(query, (key,)).fetchone()) is None:
+    def _is_held(self, db: sqlite3.Connection, key: str, now: float, *, besides: str = "") -> bool:
+        query = "SELECT host, pid, born, until FROM leases WHERE key = ? AND token != ?"
+        if (row := db.execute(query, (key, besides)).fetchone()) is None:
             return False
         host, pid, born, until = row
         if until < now or until > now + 10 * self._ttl_s:  # over, or by a clock that was wrong
