@@ -10,6 +10,7 @@ from graphroute import registry
 from graphroute.errors import InvalidValue
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.codec import rounded
+from graphroute.ir.evidence import Evidence
 from graphroute.ir.facts import RECURSION_LIMIT, Facts, Observed
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import Budget, Objective
@@ -19,6 +20,7 @@ from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Known, Limits, check_deadline, formulate
 from graphroute.planning.options import Packing
+from graphroute.planning.posterior import weigh
 from graphroute.planning.replan import Replanner
 from graphroute.planning.retries import CheckRates
 from graphroute.planning.what_if import WhatIf, without_model
@@ -62,7 +64,7 @@ def make_plan(
     recursion_limit: int | None = None,
     memory_limit_bytes: int | None = None,
     observed: Observed | None = None,
-    qualities: Mapping[tuple[str, str], float] | None = None,
+    qualities: Mapping[tuple[str, str], float | Evidence] | None = None,
     checks: Mapping[str, CheckRates] | None = None,
     packings: Mapping[str, Sequence[Packing]] | None = None,
     solver: str = "auto",
@@ -71,7 +73,9 @@ def make_plan(
 
     deadline_s: seconds the expected run may take; memory_limit_bytes: what local models may hold
     recursion_limit: supersteps of a run (default: the graph's own, else LangGraph's)
-    observed, qualities: what earlier runs showed; they replace the priors
+    observed: what earlier runs showed of branches, loops and tokens; it replaces the priors
+    qualities: by (node, model), what is known of them: a probability is taken as it is, `Evidence`
+        (judged answers, `ir.evidence.evidence_of`) is weighed against the prior
     checks: how far the check of a node can be trusted (`verify=`, or the step that ends its loop)
     packings: by node, the models that may serve several of its tasks with one prompt
 
@@ -90,7 +94,9 @@ def make_plan(
     # An empty pool has nothing to assign: each call keeps the model it is made on.
     profile = estimate(facts, step_scorer) if len(catalog) else Profile(nodes=(), scorer="none")
     search = _solver(solver)
-    known = Known(qualities=qualities or {}, checks=checks or {}, packings=packings or {})
+    weighed = weigh(profile, catalog, qualities or {})
+    profile = weighed.profile
+    known = Known(qualities=weighed.qualities, checks=checks or {}, packings=packings or {})
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
 
     @cache

@@ -106,6 +106,7 @@ def _node(a: Assignment) -> list[str]:
         f"{a.node} → {names} ({where}{' first' if a.then else ''}): {a.reason}.",
         f"  quality {a.quality:.3f}, {money(a.cost_usd)} per run for {a.expected_visits:.3g} visits"
         f" of about {a.in_tokens:.0f} + {a.out_tokens:.0f} tokens, {a.latency_s:.1f} s per visit.",
+        *_interval(a),
         *_option(a),
     ]
     if a.runner_up is not None:
@@ -116,6 +117,15 @@ def _node(a: Assignment) -> list[str]:
     if a.fallbacks:
         lines.append(f"  if it cannot serve a call: {', '.join(a.fallbacks)}.")
     return lines
+
+
+def _interval(a: Assignment) -> list[str]:
+    if a.complexity_high <= a.complexity_low:
+        return []
+    return [
+        f"  difficulty {a.complexity:.2f}, {a.complexity_low:.2f} to {a.complexity_high:.2f} with "
+        "90 % confidence."
+    ]
 
 
 def _option(a: Assignment) -> list[str]:

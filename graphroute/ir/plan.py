@@ -132,6 +132,7 @@ class Assignment:
     constraints: what bound the choice, in words
     taint: nodes and state keys along which private data comes here, empty where none does
     fallbacks: the models that take over, in this order, where the chosen one cannot serve a call
+    qualities: probability of a good answer of `model` alone and of each fallback, in that order
     """
 
     node: str
@@ -159,6 +160,7 @@ class Assignment:
     kind: OptionKind = "single"
     then: tuple[str, ...] = ()
     batch: Annotated[int, Field(ge=1)] = 1
+    qualities: tuple[Share, ...] = ()
 
     def model_for(self, iteration: int = 1) -> str:
         """The model of a round of the node's loop, the first being 1; other kinds have one."""

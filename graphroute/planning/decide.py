@@ -88,6 +88,7 @@ def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assi
     scale = p.visits / visits if visits > 0 else 1.0
     others = case.others(k)
     asked = sum(option.shares) if option.kind == "cascade" else 1.0
+    instead = fallbacks(case, k, others)
     return Assignment(
         node=p.node,
         model=model.name,
@@ -106,7 +107,7 @@ def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assi
         cost_usd=case.cost_usd(k),
         latency_s=case.time_s(k) * scale,
         privacy_local=taint is not None,
-        fallbacks=fallbacks(case, k, others),
+        fallbacks=instead,
         runner_up=runner_up(case, k, others[0]) if others else None,
         constraints=constraints(case, k),
         reason=reason(case, p, k, others),
@@ -114,6 +115,8 @@ def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assi
         kind=option.kind,
         then=case.then(k),
         batch=option.batch,
+        # The first columns of a problem are its models, each by itself.
+        qualities=tuple(case.quality(problem.models.index(m)) for m in (model.name, *instead)),
     )
 
 

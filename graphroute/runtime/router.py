@@ -1,19 +1,23 @@
 """The decision for one call, pure: which models may serve it, in which order, and at what limit.
 
 The plan's model comes first, then the plan's fallbacks, then the model that the graph itself would
-have used: a graph that worked keeps working. Each model that is passed over leaves its reason.
+have used: a graph that worked keeps working. Where the prompt's own text departs from what the node
+usually gets, the plan's order leans as far as that has been worth something (`runtime.leaning`);
+where the plan does not know the step, the text decides. Each model that is passed over leaves its
+reason.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from graphroute.ir.catalog import Capability, Catalog, ModelSpec
 from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.quality import success
 from graphroute.ir.record import Attempt
+from graphroute.runtime.leaning import Lean
 
 DEFAULT_OUT_TOKENS = 256
 """Expected answer where no plan says how long one will be."""
@@ -62,18 +66,23 @@ def rank(
     shadow_price: float,
     keeps_own: bool,
     is_down: Callable[[str], bool],
+    lean: Lean | None = None,
 ) -> Ranking:
     """Order the models for one call.
 
     planned: the plan's models for the node, best first; None where the plan does not know it
     must_stay: the call may not leave this machine
     keeps_own: nothing but the graph's own model serves (the pool is nothing but those)
-    shadow_price: quality (log-probability) per USD, used where no plan orders the models
+    shadow_price: quality (log-probability) per USD, used where no plan orders the models, and
+        where the text leans on the plan's order
+    lean: what the prompt's text says beside the plan; None where it was not scored
     """
     order: list[ModelSpec] = []
     passed_over: list[Attempt] = []
     known = {spec.name: spec for spec in (*catalog, call.own)}
     is_alone = keeps_own or hints.pin is not None
+    if planned is not None and lean is not None:
+        planned = leaned(planned, lean, call=call, known=known, shadow_price=shadow_price)
     for name in dict.fromkeys(_names(call, planned, hints, catalog, shadow_price, keeps_own)):
         spec = known.get(name)
         if spec is None:
@@ -106,6 +115,32 @@ def _names(
 
         planned = tuple(s.name for s in sorted(catalog, key=lambda s: (-utility(s), s.name)))
     return (*planned, call.own.name)
+
+
+def leaned(
+    planned: tuple[str, ...],
+    lean: Lean,
+    *,
+    call: CallFacts,
+    known: Mapping[str, ModelSpec],
+    shadow_price: float,
+) -> tuple[str, ...]:
+    """The plan's models in the order of their utility for this very prompt.
+
+    Only what the text adds can move a model up: the plan's first choice starts level with the best,
+    whatever limits besides money the plan kept.
+    """
+    if any(name not in lean.qualities or name not in known for name in planned):
+        return planned
+
+    def base(name: str) -> float:
+        cost = known[name].cost_usd(call.in_tokens, lean.out_tokens)
+        return lean.weight * math.log(max(lean.qualities[name], 1e-9)) - shadow_price * cost
+
+    worth = {name: base(name) for name in planned}
+    worth[planned[0]] = max(worth.values())
+    # Rounded, so that equal models stay in the plan's order.
+    return tuple(sorted(planned, key=lambda name: -round(worth[name] + lean.gain(name), 9)))
 
 
 def _obstacle(

@@ -9,6 +9,7 @@ import pytest
 
 from graphroute.errors import InvalidValue, UnknownModel
 from graphroute.ir.catalog import Catalog
+from graphroute.ir.evidence import Evidence
 from graphroute.ir.graph import END, START, Graph, ModelUse, ToolFact
 from graphroute.ir.hints import RouteHints
 from graphroute.ir.plan import Plan
@@ -215,6 +216,33 @@ def test_a_deadline_buys_speed_where_it_costs_least_quality() -> None:
         "draft": "openai:big",
         "check": "fast:one",
     }
+
+
+def test_judged_answers_are_weighed_against_the_prior() -> None:
+    before = plan(triage()).assignment("draft")
+    made = plan(
+        triage(),
+        qualities={
+            ("draft", "ollama:small"): Evidence(good=990, bad=10),
+            ("draft", "openai:big"): Evidence(good=1, bad=0),
+        },
+    )
+    draft = made.assignment("draft")
+    assert before is not None
+    assert draft is not None
+    known = dict(zip((draft.model, *draft.fallbacks), draft.qualities, strict=True))
+    assert known["ollama:small"] == pytest.approx(0.98, abs=0.01)
+    assert known["openai:mini"] > known["ollama:small"] - 0.01
+    assert draft.complexity < before.complexity
+    assert "1001 judged answers" in draft.complexity_reason
+
+
+def test_the_plan_keeps_the_quality_of_every_model_that_may_serve() -> None:
+    draft = plan(triage()).assignment("draft")
+    assert draft is not None
+    assert len(draft.qualities) == 1 + len(draft.fallbacks)
+    if draft.kind == "single":
+        assert draft.qualities[0] == pytest.approx(draft.quality)
 
 
 def test_learned_qualities_replace_the_prior() -> None:

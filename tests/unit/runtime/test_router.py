@@ -6,6 +6,7 @@ import pytest
 
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.hints import RouteHints
+from graphroute.runtime.leaning import Lean
 from graphroute.runtime.router import (
     UNKNOWN_OUT_LIMIT,
     CallFacts,
@@ -171,3 +172,48 @@ def test_shares_divide_what_is_left_by_what_is_expected() -> None:
     assert share(available_nano=90, expected_nano=1, expected_left_nano=3) == 30
     assert share(available_nano=90, expected_nano=0, expected_left_nano=0) == 45
     assert share(available_nano=90, expected_nano=9, expected_left_nano=3) == 90
+
+
+STRONG = spec_for("strong", price=10.0, ability=0.9)
+WEAK = spec_for("weak", price=1.0, ability=0.4)
+
+
+def leaning(departure: float, **values: Any) -> list[str]:
+    """Order of two models that the plan put weak first at a price of 300 per USD."""
+    lean = Lean(
+        **{
+            "qualities": {"weak": 0.6, "strong": 0.9},
+            "weight": 1.0,
+            "out_tokens": 100.0,
+            "departure": departure,
+            "share": 0.8,
+            **values,
+        }
+    )
+    found = ranked(
+        facts(own=WEAK, in_tokens=100),
+        planned=("weak", "strong"),
+        catalog=Catalog(models=(STRONG, WEAK)),
+        shadow_price=300.0,
+        lean=lean,
+    )
+    return names(found)
+
+
+def test_a_prompt_harder_than_usual_goes_to_the_better_model_and_an_easy_one_stays() -> None:
+    assert leaning(0.0) == ["weak", "strong"]
+    assert leaning(-0.3) == ["weak", "strong"]
+    assert leaning(0.3) == ["strong", "weak"]
+
+
+def test_a_text_score_without_a_share_moves_nothing() -> None:
+    assert leaning(1.0, share=0.0) == ["weak", "strong"]
+
+
+def test_the_plans_choice_is_left_only_for_what_the_text_adds() -> None:
+    # By its quality and price alone `strong` would be first; the plan had other reasons.
+    assert leaning(0.0, qualities={"weak": 0.1, "strong": 0.9}) == ["weak", "strong"]
+
+
+def test_an_order_with_a_model_of_unknown_quality_is_left_alone() -> None:
+    assert leaning(1.0, qualities={"weak": 0.6}) == ["weak", "strong"]

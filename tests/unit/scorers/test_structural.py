@@ -38,7 +38,7 @@ def test_tools_and_fields_make_a_step_harder_and_are_told() -> None:
         )
     )
     assert rich.difficulty > plain.difficulty + 0.1
-    assert rich.reason.endswith("extraction, 3 tools, output schema of 9 fields in 2 levels")
+    assert rich.reason.startswith("extraction, 3 tools, output schema of 9 fields in 2 levels")
 
 
 def test_one_field_is_easier_than_free_text_and_than_many_fields() -> None:
@@ -77,3 +77,16 @@ def test_any_prompt_gives_a_bounded_deterministic_score(prompt: str) -> None:
     first, second = (score(llm("n", prompt)) for _ in range(2))
     assert first == second
     assert 0 <= first.low <= first.difficulty <= first.high <= 1
+
+
+def test_what_is_judgement_and_not_measured_is_told() -> None:
+    assert score(llm("draft", "Write a reply")).reason.endswith("by judgement")
+    assert "judgement" not in score(llm("qa", "Answer the question")).reason
+    assert "judgement" not in score(llm("step", hints=RouteHints(complexity=0.4))).reason
+
+
+def test_the_interval_has_the_measured_width() -> None:
+    known = score(llm("qa", "Answer the question"))
+    unknown = score(llm("step_2"))
+    assert (known.high - known.low) / 2 == pytest.approx(0.23, abs=1e-3)
+    assert (unknown.high - unknown.low) / 2 == pytest.approx(0.30, abs=1e-3)
