@@ -6,7 +6,8 @@ gathered for a moment, released in bundles, and each bundle waits for a slot of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 How = Literal["alone", "packed", "deferred"]
@@ -18,7 +19,8 @@ class Waiting:
 
     number: its place in the order of arrival; arrived_s: on the caller's clock
     prompt: its rendered messages as one text; in_tokens: an estimate of its length
-    can_pack: whether it may share one prompt with others; can_defer: whether it may take hours
+    template: what its prompt has in common with others, `""` where it may share none
+    can_defer: whether its answer may take hours
     passed_over: how many later calls were taken before it
     """
 
@@ -26,7 +28,7 @@ class Waiting:
     arrived_s: float
     prompt: str
     in_tokens: int
-    can_pack: bool = False
+    template: str = ""
     can_defer: bool = False
     passed_over: int = 0
 
@@ -38,7 +40,8 @@ class Gathering:
     waiting: in order of arrival, at least one; active: calls released and not ended
     left: calls of the group that are known to come still; None where that is not known
     peak: most calls of the group that were there at once lately; 0 if there were none yet
-    pack: most calls that may share one prompt now; 1 where packing is not worth its loss
+    pack: most calls of a template that may share one prompt now; a template that is not named
+        here is not worth packing
     """
 
     waiting: tuple[Waiting, ...]
@@ -46,7 +49,7 @@ class Gathering:
     active: int = 0
     left: int | None = None
     peak: int = 0
-    pack: int = 1
+    pack: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

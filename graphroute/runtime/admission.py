@@ -31,10 +31,10 @@ import threading
 import time
 from bisect import insort
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -43,6 +43,11 @@ from graphroute.protocols import BatchPolicy
 from graphroute.runtime import tokens
 from graphroute.runtime.gates import Full, Gates, Lane, Outcome, Ticket
 from graphroute.runtime.later import Wake
+from graphroute.runtime.packer import Packable, Packer, Part
+from graphroute.runtime.packing import Pack
+from graphroute.runtime.request import Request
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +72,8 @@ class Arrival:
     burst: names the superstep of a run; siblings: calls of the group it makes in all, with this one
     may_gather: False for a stream and under `stream_mode="messages"`: it goes in line at once
     is_open_ended: a stream, which its reader may keep open
-    can_pack: it may share a prompt; can_defer: its answer may take hours
+    packable: what is to be known to have it share a prompt; None: it may not
+    can_defer: its answer may take hours
     """
 
     lane: Lane
@@ -78,7 +84,7 @@ class Arrival:
     siblings: int | None = None
     may_gather: bool = True
     is_open_ended: bool = False
-    can_pack: bool = False
+    packable: Packable | None = None
     can_defer: bool = False
 
 
@@ -105,6 +111,46 @@ class Answered:
     message: AIMessage
 
 
+class Errand:
+    """One call for several: make it as `request` and `messages` say, and tell how it went.
+
+    The first of them makes it, without its own callbacks: each gets its part of the answer as its
+    own. `answered` takes the answer as JSON text; `failed` any exception, a cancellation too. What
+    is told first counts.
+    """
+
+    def __init__(self, admission: Admission, unit: _Unit, pack: Pack) -> None:
+        self._admission, self._unit, self.pack = admission, unit, pack
+        self.is_over = False
+
+    @property
+    def messages(self) -> tuple[BaseMessage, ...]:
+        """The prompt of all."""
+        return self.pack.messages
+
+    def request(self, base: Request) -> Request:
+        """A member's wishes, changed to those of the whole."""
+        return self.pack.request(base)
+
+    def answered(self, message: AIMessage) -> None:
+        """Give each its part; who has none that is valid is asked alone."""
+        self._admission._errand_ended(self, self._unit, Outcome.answered(message))
+
+    def failed(self, error: BaseException) -> None:
+        """Each is asked alone; if the caller was cancelled, another calls for the rest."""
+        outcome = Outcome.of(error)
+        self._admission._errand_ended(
+            self, self._unit, outcome, is_cancelled=not isinstance(error, Exception)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """Make this call for several, then poll again."""
+
+    errand: Errand
+
+
 class Place:
     """One call's place; belongs to one caller, though others' polls may change it."""
 
@@ -112,11 +158,13 @@ class Place:
         self.arrival, self.waiting = arrival, waiting
         self._admission = admission
         self.unit: _Unit | None = None
+        self.part: AIMessage | None = None
+        self.checks: tuple[int, AIMessage] | None = None
         self.is_over = False
         self.version = 0
         self.wakes: list[Wake] = []
 
-    def poll(self) -> Go | Wait | Answered:
+    def poll(self) -> Go | Wait | Packed | Answered:
         """What to do now. Once it said `Go` it says so until the place is left."""
         return self._admission._poll(self)
 
@@ -135,11 +183,13 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class _Unit:
-    """What takes one slot; its first member makes the call."""
+    """What takes one slot; its first member makes the call. `number` stays with it."""
 
     members: list[Place]
+    number: int
     ticket: Ticket | None = None
-    sent: Waiting | None = None
+    errand: Errand | None = None
+    packed: tuple[Place, ...] = ()
 
     @property
     def leader(self) -> Place:
@@ -179,9 +229,14 @@ class Admission:
     """
 
     def __init__(
-        self, policy: BatchPolicy, gates: Gates, *, clock: Callable[[], float] = time.monotonic
+        self,
+        policy: BatchPolicy,
+        gates: Gates,
+        *,
+        packer: Packer | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.policy, self._gates, self._clock = policy, gates, clock
+        self.policy, self.packer, self._gates, self._clock = policy, packer, gates, clock
         self._lock = threading.Lock()
         self._count = 0
         self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
@@ -200,7 +255,7 @@ class Admission:
                 arrived_s=now_s,
                 prompt=tokens.text_of(arrival.messages),
                 in_tokens=arrival.in_tokens,
-                can_pack=arrival.can_pack,
+                template=self._template(arrival),
                 can_defer=arrival.can_defer,
             )
             place = Place(self, arrival, waiting)
@@ -213,12 +268,12 @@ class Admission:
                 group.waiting.append(place)
                 self._flush(group, now_s)
             else:
-                self._line_up(group, _Unit([place]))
+                self._line_up(group, [place])
             return place
 
     # -- what a place asks for
 
-    def _poll(self, place: Place) -> Go | Wait | Answered:
+    def _poll(self, place: Place) -> Go | Wait | Packed | Answered:
         with self._locked():
             now_s = self._clock()
             group = self._group(place.arrival.group)
@@ -227,44 +282,130 @@ class Admission:
             line = self._line(place.arrival.lane)
             if place.unit is not None and place.unit.ticket is None:
                 self._admit(line, now_s)
-            if place.is_over or (place.unit is not None and place.unit.ticket is not None):
+            if place.part is not None:
+                return Answered(message=place.part)
+            if place.is_over:
                 return Go()
-            if place.unit is None:
-                until_s: float | None = group.until_s
-                if group.waiting[0] is not place:
-                    until_s = group.until_s + GRACE_S
-            else:
-                until_s = line.until_s
-            patience_s = IDLE_S if until_s is None else min(IDLE_S, max(0.0, until_s - now_s))
-            return Wait(patience_s=patience_s, when=self._waker(place))
+            unit = place.unit
+            if unit is not None and unit.ticket is not None and unit.leader is place:
+                return self._granted(unit, group)
+            return Wait(
+                patience_s=self._patience_s(place, group, line, now_s), when=self._waker(place)
+            )
+
+    def _granted(self, unit: _Unit, group: _Group) -> Go | Packed:
+        """What the one who has the slot is to do with it."""
+        if unit.errand is not None:
+            return Packed(errand=unit.errand)
+        if len(unit.members) > 1:
+            calls = [place.arrival for place in unit.members]
+            pack = self._or_none(lambda packer: packer.pack(calls, number=unit.number))
+            if pack is not None:
+                unit.errand, unit.packed = Errand(self, unit, pack), tuple(unit.members)
+                return Packed(errand=unit.errand)
+            rest, unit.members = unit.members[1:], unit.members[:1]
+            group.active -= len(rest)
+            for place in rest:
+                self._line_up(group, [place])
+        return Go()
+
+    def _patience_s(self, place: Place, group: _Group, line: _Line, now_s: float) -> float:
+        if place.unit is not None:
+            until_s = line.until_s
+        elif group.waiting[0] is place:
+            until_s = group.until_s
+        else:
+            until_s = group.until_s + GRACE_S
+        return IDLE_S if until_s is None else min(IDLE_S, max(0.0, until_s - now_s))
 
     def _insist(self, place: Place) -> None:
         with self._locked():
-            now_s = self._clock()
-            if place.is_over or (place.unit is not None and place.unit.ticket is not None):
+            now_s, unit = self._clock(), place.unit
+            if place.is_over or (unit is not None and unit.ticket and unit.leader is place):
                 return
             self._withdraw(place)
             group, line = self._group(place.arrival.group), self._line(place.arrival.lane)
-            unit = place.unit = _Unit([place])
+            alone = place.unit = _Unit([place], place.waiting.number)
             group.active += 1
-            self._grant(line, unit, now_s, must=True)
+            self._grant(line, alone, now_s, must=True)
 
     def _leave(self, place: Place, outcome: Outcome) -> None:
         ticket = None
         with self._locked():
-            now_s = self._clock()
+            now_s, unit = self._clock(), place.unit
             if place.is_over:
                 return
             place.is_over = True
-            unit = place.unit
-            if unit is None or unit.ticket is None:
+            if unit is None or unit.ticket is None or unit.leader is not place:
                 self._withdraw(place)
             else:
-                ticket = unit.ticket
-                self._end(unit, group=self._group(place.arrival.group))
+                ticket = self._end(unit, group=self._group(place.arrival.group))
+                if unit.errand is not None:
+                    unit.errand.is_over = True
+                # Its caller went before the call for all of them was made, or while it was.
+                self._hand_on(unit.members[1:])
+            checks = place.checks
         if ticket is not None:
             # Outside the lock: this wakes every graph that waits for room, this one too.
             self._gates.leave(ticket, outcome, now_s)
+        if checks is not None and outcome.message is not None and self.packer is not None:
+            size, packed = checks
+            self.packer.compare(place.arrival, size, packed, outcome.message)
+
+    def _errand_ended(
+        self, errand: Errand, unit: _Unit, outcome: Outcome, *, is_cancelled: bool = False
+    ) -> None:
+        with self._locked():
+            now_s = self._clock()
+            if errand.is_over:
+                return
+            errand.is_over = True
+            members, leader = list(unit.members), unit.leader
+            group = self._group(leader.arrival.group)
+            ticket = self._end(unit, group=group)
+            if is_cancelled:
+                leader.is_over = True
+                self._hand_on(members[1:])
+            else:
+                self._deal_out(errand, unit, members, group, outcome.message)
+        if ticket is not None:
+            self._gates.leave(ticket, outcome, now_s)
+
+    def _deal_out(
+        self,
+        errand: Errand,
+        unit: _Unit,
+        members: Sequence[Place],
+        group: _Group,
+        message: AIMessage | None,
+    ) -> None:
+        """Each member's part, and those in line again that have none or are to be compared."""
+        parts = self._parts(errand, unit, message)
+        for place in members:
+            part = parts.get(place, Part(answer=None))
+            if part.answer is not None and not part.is_check:
+                place.part, place.is_over, place.unit = part.answer, True, None
+                self._wake(place)
+                continue
+            if part.answer is not None:
+                place.checks = len(errand.pack.items), part.answer
+            self._line_up(group, [place])
+            self._wake(place)
+
+    def _parts(self, errand: Errand, unit: _Unit, message: AIMessage | None) -> dict[Place, Part]:
+        if message is None:
+            return {}
+        calls = [place.arrival for place in unit.packed]
+        parts = self._or_none(
+            lambda packer: packer.unpack(errand.pack, message, calls, number=unit.number)
+        )
+        return dict(zip(unit.packed, parts or (), strict=False))
+
+    def _hand_on(self, rest: Sequence[Place]) -> None:
+        """The next of the members makes the call for those that are left."""
+        if rest:
+            self._line_up(self._group(rest[0].arrival.group), rest)
+            self._wake(rest[0])
 
     # -- gathering
 
@@ -285,11 +426,11 @@ class Admission:
         here = len(group.waiting) + group.active
         group.peak = max(here, group.peak - 1)
         by_number = {place.waiting.number: place for place in group.waiting}
-        for bundle in bundles:
-            members = [by_number.pop(n) for n in bundle.numbers if n in by_number]
-            if members:
-                self._line_up(group, _Unit(members))
+        found = [[by_number.pop(n) for n in bundle.numbers if n in by_number] for bundle in bundles]
         group.waiting = [p for p in group.waiting if p.waiting.number in by_number]
+        for bundle, members in zip(bundles, found, strict=True):
+            for together in [members] if bundle.how == "packed" else [[m] for m in members]:
+                self._line_up(group, together)
         if group.waiting:
             group.until_s = now_s + GRACE_S
 
@@ -306,16 +447,43 @@ class Admission:
             active=group.active,
             left=left,
             peak=group.peak,
+            pack=self._limits(group),
         )
+
+    def _template(self, arrival: Arrival) -> str:
+        if arrival.packable is None or not arrival.may_gather:
+            return ""
+        return self._or_none(lambda packer: packer.learn(arrival)) or ""
+
+    def _limits(self, group: _Group) -> Mapping[str, int]:
+        """Sizes of packs, where the policy packs at all."""
+        kinds: dict[str, list[Arrival]] = {}
+        for place in group.waiting:
+            if place.waiting.template:
+                kinds.setdefault(place.waiting.template, []).append(place.arrival)
+        if not kinds:
+            return {}
+        return self._or_none(lambda packer: packer.limits(kinds)) or {}
+
+    def _or_none(self, ask: Callable[[Packer], Result]) -> Result | None:
+        if self.packer is None:
+            return None
+        try:
+            return ask(self.packer)
+        except Exception:
+            # Whatever is wrong with packing, the calls can be made alone.
+            self._report("packing failed; calls go on one by one")
+            return None
 
     # -- the line of a lane
 
-    def _line_up(self, group: _Group, unit: _Unit) -> None:
+    def _line_up(self, group: _Group, members: Sequence[Place]) -> None:
+        unit = _Unit(list(members), members[0].waiting.number)
         line = self._line(unit.leader.arrival.lane)
-        for place in unit.members:
+        for place in members:
             place.unit = unit
-        group.active += 1
-        insort(line.queue, unit, key=lambda u: u.leader.waiting.number)
+        group.active += len(members)
+        insort(line.queue, unit, key=lambda u: u.number)
         self._admit(line, self._clock())
 
     def _admit(self, line: _Line, now_s: float) -> None:
@@ -368,11 +536,14 @@ class Admission:
         self._wake(unit.leader)
         return True
 
-    def _end(self, unit: _Unit, *, group: _Group) -> None:
+    def _end(self, unit: _Unit, *, group: _Group) -> Ticket | None:
+        """The unit's call is over; gives back its ticket, for the gates."""
         line = self._line(unit.leader.arrival.lane)
         if (sent := line.running.pop(unit, None)) is not None:
             line.warm.append(sent)
-        group.active -= 1
+        group.active -= len(unit.members)
+        ticket, unit.ticket = unit.ticket, None
+        return ticket
 
     def _withdraw(self, place: Place) -> None:
         """Take a place out of its group or its line, where it has no slot yet."""
@@ -384,10 +555,10 @@ class Admission:
                 self._wake(group.waiting[0])
             return
         unit.members.remove(place)
+        group.active -= 1
         if not unit.members:
             line = self._line(place.arrival.lane)
             line.queue = [u for u in line.queue if u is not unit]
-            group.active -= 1
 
     # -- keeping
 

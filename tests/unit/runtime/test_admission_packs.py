@@ -1,0 +1,412 @@
+"""Packs through admission: one call for several, each with an end of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages.ai import UsageMetadata
+
+from graphroute.batching import pack
+from graphroute.ir.catalog import ModelSpec
+from graphroute.runtime.admission import (
+    Admission,
+    Answered,
+    Arrival,
+    Errand,
+    Go,
+    Packed,
+    Place,
+    Wait,
+)
+from graphroute.runtime.gates import Gates, Lane, Outcome
+from graphroute.runtime.pack_loss import PackFigures
+from graphroute.runtime.packer import Packable, Packer
+from graphroute.runtime.request import Request
+from tests.unit.runtime.situations import spec_for
+
+LANE = Lane(model="scripted:m", most=4)
+KEY = ("scripted:m", "judge")
+TASK = "Is the mood of this review good or bad? Answer with one word and nothing else." + (
+    " A review is good where its writer would come again, whatever else is found fault with." * 12
+)
+
+
+def _proven(size: int = 8, checks: int = 400, losses: int = 0) -> PackFigures:
+    figures = PackFigures()
+    for number in range(checks):
+        figures.checked(KEY, size, is_worse=number < losses)
+    return figures
+
+
+def _spec() -> ModelSpec:
+    return spec_for("scripted:m", local=True, context_tokens=4096)
+
+
+def _arrival(item: str, **facts: Any) -> Arrival:
+    packable = Packable(
+        spec=_spec(),
+        node="judge",
+        request=facts.pop("request", Request()),
+        in_bound=facts.pop("in_bound", 400),
+        out_cap=facts.pop("out_cap", 8),
+        out_tokens=3,
+        is_asked=facts.pop("is_asked", False),
+        is_worse=facts.pop("is_worse", None),
+    )
+    messages = [SystemMessage(TASK), HumanMessage(f"Text: {item}")]
+    return Arrival(
+        lane=LANE, group="g", messages=facts.pop("messages", messages), packable=packable, **facts
+    )
+
+
+class _Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    return _Clock()
+
+
+def _admission(clock: _Clock, figures: PackFigures | None = None, **options: Any) -> Admission:
+    packer = Packer(figures=_proven() if figures is None else figures, **options)
+    return Admission(pack.build(), Gates(), packer=packer, clock=clock)
+
+
+def _mood(item: str) -> str:
+    return "good" if "good" in item else "bad"
+
+
+def _reply(messages: Sequence[BaseMessage], mood: Callable[[str], Any] = _mood) -> AIMessage:
+    """What a model that makes no mistake answers to a pack."""
+    listed = re.findall(r'^(\d+): (".*")$', str(messages[-1].content), re.MULTILINE)
+    answer = {number: mood(json.loads(item)) for number, item in listed}
+    usage = UsageMetadata(input_tokens=100, output_tokens=21, total_tokens=121)
+    return AIMessage(json.dumps(answer), usage_metadata=usage)
+
+
+def _enter(admission: Admission, clock: _Clock, items: Sequence[str], **facts: Any) -> list[Place]:
+    places = [admission.enter(_arrival(item, **facts)) for item in items]
+    clock.now_s += 0.01
+    return places
+
+
+def _errand(place: Place) -> Errand:
+    found = place.poll()
+    assert isinstance(found, Packed)
+    return found.errand
+
+
+ITEMS = ["good one", "bad two", "good three", "bad four", "good five", "bad six"]
+
+
+def test_one_call_answers_all_each_with_its_share(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    errand = _errand(places[0])
+    assert [type(place.poll()) for place in places[1:]] == [Wait] * 5
+    woken: list[int] = []
+    for number, place in enumerate(places[1:]):
+        found = place.poll()
+        assert isinstance(found, Wait)
+        found.when(lambda number=number: woken.append(number))  # type: ignore[misc]
+    errand.answered(_reply(errand.messages))
+    assert sorted(woken) == list(range(5))
+    answers = _answers(places)
+    assert [a.text for a in answers] == [_mood(item) for item in ITEMS]
+    usages = [a.usage_metadata for a in answers]
+    assert sum(u["input_tokens"] for u in usages if u) == 100
+    assert sum(u["output_tokens"] for u in usages if u) == 21
+
+
+def _answers(places: Sequence[Place]) -> list[AIMessage]:
+    found = [place.poll() for place in places]
+    assert all(isinstance(each, Answered) for each in found), found
+    return [each.message for each in found if isinstance(each, Answered)]
+
+
+def test_the_task_is_in_the_prompt_once_and_the_order_is_drawn(clock: _Clock) -> None:
+    orders = set()
+    for seed in range(5):
+        admission = _admission(clock, seed=seed)
+        errand = _errand(_enter(admission, clock, ITEMS)[0])
+        text = str(errand.messages[-1].content)
+        assert errand.messages[0].content == TASK
+        assert text.count("Text:") == 1
+        orders.add(errand.pack.order)
+    assert len(orders) > 1
+
+
+def test_an_item_without_a_valid_answer_is_asked_alone(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    errand = _errand(places[0])
+    whole = json.loads(_reply(errand.messages).text)
+    number_of = {index: str(at + 1) for at, index in enumerate(errand.pack.order)}
+    del whole[number_of[1]]  # missing
+    whole[number_of[2]] = ["good"]  # wrong type
+    whole[number_of[3]] = "I'm sorry, but I cannot help with that."  # refusal
+    whole["99"] = "good"  # nobody asked
+    text = json.dumps(whole)[:-1] + f', "{number_of[4]}": "bad"}}'  # twice
+    errand.answered(AIMessage(text))
+    assert isinstance(places[0].poll(), Answered)
+    assert isinstance(places[5].poll(), Answered)
+    alone = places[1:5]
+    assert [place.poll() for place in alone] == [Go()] * 4
+    for place in alone:
+        place.leave(Outcome())
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[1, 2]", '{"1": "go', "null", "{" * 5000])
+def test_an_answer_that_is_no_pack_sends_all_alone(text: str, clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS[:3])
+    _errand(places[0]).answered(AIMessage(text))
+    assert [place.poll() for place in places] == [Go()] * 3
+
+
+def test_an_answer_that_breaks_off_keeps_what_came(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    errand = _errand(places[0])
+    errand.answered(AIMessage(_reply(errand.messages).text[:40]))
+    answered = [place for place in places if isinstance(place.poll(), Answered)]
+    assert 1 <= len(answered) < 6
+    for place, item in zip(places, ITEMS, strict=True):
+        if place in answered:
+            assert place.poll() == Answered(message=place.part)  # type: ignore[arg-type]
+            assert place.part is not None
+            assert place.part.text == _mood(item)
+
+
+def test_an_error_of_the_pack_is_nobodys(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS[:3])
+    errand = _errand(places[0])
+    errand.failed(ValueError("context length exceeded"))
+    errand.answered(_reply(errand.messages))  # too late
+    assert [place.poll() for place in places] == [Go()] * 3
+    places[0].leave(Outcome.of(ValueError("mine")))
+    assert places[1].poll() == Go()
+
+
+def test_a_cancelled_caller_is_replaced(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    first = _errand(places[0])
+    first.failed(asyncio.CancelledError())
+    places[0].cancel()
+    second = _errand(places[1])
+    assert len(second.pack.items) == 5
+    second.answered(_reply(second.messages))
+    assert [a.text for a in _answers(places[1:])] == [_mood(item) for item in ITEMS[1:]]
+
+
+def test_a_caller_that_goes_before_it_polls_is_replaced(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    places[1].poll()  # the window is over: the first one has the slot
+    places[0].cancel()
+    assert len(_errand(places[1]).pack.items) == 5
+
+
+def test_a_member_that_goes_takes_nobody_along(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    errand = _errand(places[0])
+    places[3].cancel()
+    errand.answered(_reply(errand.messages))
+    left = [place for number, place in enumerate(places) if number != 3]
+    assert len(_answers(left)) == 5
+
+
+def test_a_member_that_cannot_wait_goes_alone(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS[:4])
+    errand = _errand(places[0])
+    places[2].insist()
+    assert places[2].poll() == Go()
+    errand.answered(_reply(errand.messages))
+    assert len(_answers([places[0], places[1], places[3]])) == 3
+    places[2].leave(Outcome())
+
+
+def test_one_slot_serves_a_whole_pack(clock: _Clock) -> None:
+    gates = Gates()
+    admission = Admission(pack.build(), gates, packer=Packer(figures=_proven()), clock=clock)
+    one = Lane(model="scripted:m", most=1)
+    arrivals = [_arrival(item) for item in ITEMS]
+    places = [
+        admission.enter(Arrival(lane=one, group="g", messages=a.messages, packable=a.packable))
+        for a in arrivals
+    ]
+    clock.now_s += 0.01
+    errand = _errand(places[0])
+    errand.answered(_reply(errand.messages))
+    assert len(_answers(places)) == 6
+    assert isinstance(gates.room(one, clock.now_s), type(None))
+
+
+def test_nothing_is_packed_whose_loss_is_not_known(clock: _Clock) -> None:
+    places = _enter(_admission(clock, PackFigures()), clock, ITEMS[:4])
+    assert [place.poll() for place in places] == [Go()] * 4
+
+
+def test_nothing_is_packed_that_loses(clock: _Clock) -> None:
+    places = _enter(_admission(clock, _proven(size=2, losses=40)), clock, ITEMS[:4], is_asked=True)
+    assert [place.poll() for place in places] == [Go()] * 4
+
+
+def test_an_authors_word_starts_small_and_compares(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    assert admission.packer is not None
+    compared = 0
+    for _ in range(20):
+        places = _enter(admission, clock, ITEMS[:4], is_asked=True)
+        errand = _errand(places[0])
+        assert len(errand.pack.items) == 4
+        errand.answered(_reply(errand.messages))
+        for place, item in zip(places, ITEMS, strict=False):
+            if isinstance(place.poll(), Go):
+                compared += 1
+                place.leave(Outcome.answered(AIMessage(_mood(item).upper())))
+    known = admission.packer.figures.of(KEY)[4]
+    assert (known.checks, known.losses, known.invalid) == (compared, 0, 0)
+    assert 10 < compared < 60
+
+
+def test_an_author_who_asks_is_refused_once_the_loss_is_proven(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    packs = 0
+    for _ in range(40):
+        places = _enter(admission, clock, ITEMS[:4], is_asked=True)
+        found = places[0].poll()
+        if isinstance(found, Packed):
+            packs += 1
+            found.errand.answered(_reply(found.errand.messages, lambda _: "good"))
+        for place, item in zip(places, ITEMS, strict=False):
+            if isinstance(place.poll(), Go):
+                place.leave(Outcome.answered(AIMessage(_mood(item))))
+    assert 0 < packs < 20
+
+
+def test_the_nodes_own_check_says_what_is_worse(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    assert admission.packer is not None
+    for _ in range(10):
+        places = _enter(admission, clock, ITEMS[:4], is_asked=True, is_worse=lambda a, b: False)
+        errand = _errand(places[0])
+        errand.answered(_reply(errand.messages))
+        for place in places:
+            if isinstance(place.poll(), Go):
+                place.leave(Outcome.answered(AIMessage("put in other words")))
+    known = admission.packer.figures.of(KEY)[4]
+    assert known.checks > 0
+    assert known.losses == 0
+
+
+def test_money_put_aside_is_never_passed(clock: _Clock) -> None:
+    """The pack's prompt must be within the sum of what its members put aside for theirs."""
+    places = _enter(_admission(clock), clock, ITEMS[:4], in_bound=10)
+    assert [place.poll() for place in places] == [Go()] * 4
+    packed = _errand(_enter(_admission(clock), clock, ITEMS[:4], out_cap=9)[0]).pack
+    assert packed.max_tokens == 36
+
+
+def test_different_wishes_are_not_packed(clock: _Clock) -> None:
+    admission = _admission(clock)
+    person = {"type": "object", "properties": {"name": {"type": "string"}}}
+    places = [
+        admission.enter(_arrival(item, request=Request(schema=schema)))
+        for item, schema in zip(ITEMS[:2], (None, person), strict=True)
+    ]
+    clock.now_s += 0.01
+    assert [place.poll() for place in places] == [Go()] * 2
+
+
+def test_answers_by_schema_are_held_to_it(clock: _Clock) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"mood": {"enum": ["good", "bad"]}},
+        "required": ["mood"],
+    }
+    request = Request(schema=schema, schema_name="Mood")
+    places = _enter(_admission(clock), clock, ITEMS[:3], request=request)
+    errand = _errand(places[0])
+    asked = errand.request(request)
+    assert asked.schema is not None
+    assert asked.schema["properties"]["1"] == schema
+
+    def mood(item: str) -> Any:
+        return {"mood": "great"} if item == ITEMS[1] else {"mood": _mood(item)}
+
+    errand.answered(_reply(errand.messages, mood))
+    assert [a.text for a in _answers([places[0], places[2]])] == ['{"mood": "good"}'] * 2
+    assert places[1].poll() == Go()
+
+
+def test_a_stream_is_never_packed(clock: _Clock) -> None:
+    places = _enter(_admission(clock), clock, ITEMS[:3], may_gather=False)
+    assert [place.poll() for place in places] == [Go()] * 3
+
+
+def test_a_prompt_of_another_template_goes_alone(clock: _Clock) -> None:
+    admission = _admission(clock)
+    other = [SystemMessage(TASK), HumanMessage("Quite another question, isn't it?")]
+    places = [admission.enter(_arrival(item)) for item in ITEMS[:3]]
+    lone = admission.enter(_arrival("", messages=other))
+    clock.now_s += 0.01
+    assert lone.poll() == Go()
+    assert len(_errand(places[0]).pack.items) == 3
+
+
+def test_threads_get_their_own_answers() -> None:
+    """64 threads, packs of up to 8, one of them dies in the middle: nobody gets another's."""
+    import time
+
+    admission = Admission(pack.build(), Gates(), packer=Packer(figures=_proven(checks=400)))
+    answers: dict[int, str] = {}
+    calls: list[str] = []
+    died: list[int] = []
+    lock = threading.Lock()
+
+    def work(number: int) -> None:
+        item = f"{'good' if number % 3 else 'bad'} {number}"
+        place = admission.enter(_arrival(item))
+        try:
+            while True:
+                found = place.poll()
+                if isinstance(found, Wait):
+                    woken = threading.Event()
+                    found.when(woken.set)
+                    woken.wait(found.patience_s)
+                elif isinstance(found, Packed):
+                    with lock:
+                        calls.append("pack")
+                        if not died:
+                            died.append(number)
+                            found.errand.failed(KeyboardInterrupt())
+                            return
+                    time.sleep(0)
+                    found.errand.answered(_reply(found.errand.messages))
+                elif isinstance(found, Answered):
+                    answers[number] = found.message.text
+                    return
+                else:
+                    with lock:
+                        calls.append("alone")
+                    answers[number] = _mood(item)
+                    place.leave(Outcome.answered(AIMessage(_mood(item))))
+                    return
+        finally:
+            place.cancel()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(answers) == 63
+    assert all(text == ("good" if n % 3 else "bad") for n, text in answers.items())
+    assert len(calls) < 64
