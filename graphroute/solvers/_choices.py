@@ -15,6 +15,8 @@ from graphroute.ir.problem import Floats, Problem
 
 MOST_COMBINATIONS = 4096
 WORTH_PRUNING = 512
+WORTH_SORTING = 16
+"""Combinations from which on the options of a node are thinned before they are combined."""
 PAIRWISE = 600
 """Up to this many rows comparing all pairs at once is faster than one by one."""
 
@@ -135,6 +137,9 @@ def _table(
             if node in step.nodes:
                 lane, queue = problem.lanes_s(node, step.tasks[step.nodes.index(node)])
                 new[:, 3 + s], new[:, sums + s] = queue[columns], lane[columns]
+        if len(rows) * len(columns) > WORTH_SORTING:
+            alone = undominated(np.column_stack([-new[:, 0], new[:, 1:]]))
+            new, columns = new[alone], columns[alone]
         grown = np.empty((len(columns), *rows.shape))
         grown[:, :, :sums] = new[:, None, :sums] + rows[None, :, :sums]
         grown[:, :, sums:] = np.maximum(new[:, None, sums:], rows[None, :, sums:])
@@ -180,11 +185,9 @@ def undominated(points: Floats) -> list[int]:
 
 
 def _pairwise(points: Floats) -> list[int]:
-    at_most = np.ones((len(points), len(points)), dtype=bool)
-    less = np.zeros_like(at_most)
-    for column in points.T:
+    at_most = points[:, None, 0] <= points[None, :, 0]
+    for column in points.T[1:]:
         at_most &= column[:, None] <= column[None, :]
-        less |= column[:, None] < column[None, :]
     # Equal rows: the earlier one stays.
     before = np.tri(len(points), k=-1, dtype=bool).T
-    return [int(i) for i in np.flatnonzero(~(at_most & (less | before)).any(axis=0))]
+    return np.flatnonzero(~(at_most & (~at_most.T | before)).any(axis=0)).tolist()

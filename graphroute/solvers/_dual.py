@@ -5,8 +5,9 @@ With a price λ per USD and μ per second the groups come apart, and for all λ,
     L(λ, μ) = Σ_g max_o (value − λ·cost − μ·time) + λ·B + μ·D  ≥  the best feasible value
 
 so the smallest L is the bound (M. L. Fisher, The Lagrangian Relaxation Method, Management Science
-27(1), 1981). L is convex: bisection on its slope finds λ, and coordinate steps find μ. What the
-prices pick on the feasible side is then improved by the swaps that give most value per slack.
+27(1), 1981). L is convex: with one limit bisection on its slope finds the price, with two a small
+linear program does (`_master`). What the prices pick on the feasible side is then improved by the
+swaps that give most value per slack, with two limits also by pairs of swaps (`_pairs`).
 """
 
 from __future__ import annotations
@@ -15,25 +16,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graphroute.ir.problem import SLACK, Floats
 from graphroute.solvers._choices import Choices
+from graphroute.solvers._master import Options, mix
+from graphroute.solvers._pairs import search
 
-Options = NDArray[np.intp]
 BISECTIONS = 40
-ROUNDS = 5
+EXACT = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Priced:
-    """The bound with its prices, and the best assignment met (None if none was feasible)."""
+    """The bound with its prices, and the best assignment met (None if none was feasible);
+    is_infeasible: it was proved that there is none.
+    """
 
     bound: float
     cost_price: float
     time_price: float
     options: Options | None
     value: float
+    is_infeasible: bool = False
 
 
 def limit(value: float | None) -> float:
@@ -43,9 +47,54 @@ def limit(value: float | None) -> float:
 
 def solve(choices: Choices, budget: float | None, deadline: float | None) -> Priced:
     """Bound and repaired assignment under up to two limits."""
+    if budget is not None and deadline is not None:
+        return _two(choices, limit(budget), limit(deadline))
+    return _one(choices, budget, deadline)
+
+
+def _two(choices: Choices, cap_c: float, cap_t: float) -> Priced:
+    found = mix(choices, cap_c, cap_t)
+    prices = (found.cost_price, found.time_price)
+    if found.is_infeasible:
+        return _priced(choices, found.bound, prices, None, is_infeasible=True)
+    options = search(choices, found, cap_c, cap_t)
+    rows = np.arange(len(choices.value))
+    fitting = [
+        start
+        for start in (*_starts(choices), *(() if options is None else (options,)))
+        if choices.cost[rows, start].sum() <= cap_c and choices.time[rows, start].sum() <= cap_t
+    ]
+    best = max(fitting, key=lambda o: float(choices.value[rows, o].sum()), default=None)
+    if best is not None:
+        best = improve(choices, best, cap_c, cap_t)
+    return _priced(choices, found.bound, prices, best)
+
+
+def _priced(
+    choices: Choices,
+    bound: float,
+    prices: tuple[float, float],
+    options: Options | None,
+    *,
+    is_infeasible: bool = False,
+) -> Priced:
+    value = -np.inf
+    if options is not None:
+        value = float(choices.value[np.arange(len(options)), options].sum())
+    return Priced(
+        bound=max(bound, value),
+        cost_price=prices[0],
+        time_price=prices[1],
+        options=options,
+        value=value,
+        is_infeasible=is_infeasible,
+    )
+
+
+def _one(choices: Choices, budget: float | None, deadline: float | None) -> Priced:
+    """One limit or none: its price by bisection."""
     best: list[tuple[float, Options]] = []
     cap_c, cap_t = limit(budget), limit(deadline)
-    lam = mu = 0.0
     bound = np.inf
     prices = (0.0, 0.0)
 
@@ -67,37 +116,18 @@ def solve(choices: Choices, budget: float | None, deadline: float | None) -> Pri
         return spent, took
 
     spent, took = visit(0.0, 0.0)
-    if spent > cap_c or took > cap_t:
-        exact = 1e-10 if deadline is None or budget is None else 1e-5
-        for _ in range(ROUNDS if deadline is not None and budget is not None else 1):
-            before = (lam, mu)
-            if budget is not None:
-                lam = _price(lambda a: visit(a, mu)[0] <= cap_c, lam, exact)  # noqa: B023
-            if deadline is not None:
-                mu = _price(lambda b: visit(lam, b)[1] <= cap_t, mu, exact)  # noqa: B023
-            if max(abs(lam - before[0]), abs(mu - before[1])) <= 1e-4 * max(lam, mu, 1e-9):
-                break
+    if spent > cap_c:
+        _price(lambda a: visit(a, 0.0)[0] <= cap_c)
+    elif took > cap_t:
+        _price(lambda b: visit(0.0, b)[1] <= cap_t)
     for start in _starts(choices):
         rows = np.arange(len(start))
         if choices.cost[rows, start].sum() <= cap_c and choices.time[rows, start].sum() <= cap_t:
             best.append((float(choices.value[rows, start].sum()), start))
     if not best:
-        return Priced(
-            bound=bound,
-            cost_price=prices[0],
-            time_price=prices[1],
-            options=None,
-            value=-np.inf,
-        )
+        return _priced(choices, bound, prices, None)
     options = improve(choices, max(best, key=lambda b: b[0])[1], cap_c, cap_t)
-    value = float(choices.value[np.arange(len(options)), options].sum())
-    return Priced(
-        bound=max(bound, value),
-        cost_price=prices[0],
-        time_price=prices[1],
-        options=options,
-        value=value,
-    )
+    return _priced(choices, bound, prices, options)
 
 
 def _score(choices: Choices, lam: float, mu: float) -> Floats:
@@ -109,31 +139,23 @@ def _score(choices: Choices, lam: float, mu: float) -> Floats:
     return score
 
 
-def _price(is_kept: Callable[[float], bool], near: float, exact: float) -> float:
-    """Smallest price at which `is_kept(price)`, to a relative `exact`; 0 if the limit is slack.
-
-    `near` is where to look first: prices move little from round to round.
-    """
-    if is_kept(0.0):
-        return 0.0
-    low, high, grow = 0.0, near * 1.05 or 1.0, 1.1 if near else 8.0
+def _price(is_kept: Callable[[float], bool]) -> None:
+    """Visit prices up to the smallest at which `is_kept(price)`, to a relative `EXACT`."""
+    low, high = 0.0, 1.0
     for _ in range(80):
         if is_kept(high):
             break
-        low, high, grow = high, high * grow, min(grow**2, 8.0)
+        low, high = high, high * 8.0
     else:
-        return 0.0  # no price helps: this limit cannot be kept at all
-    if near and low == 0.0 and not is_kept(near / 1.05):
-        low = near / 1.05
+        return  # no price helps: this limit cannot be kept at all
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if is_kept(middle):
             high = middle
         else:
             low = middle
-        if high - low <= exact * high:
+        if high - low <= EXACT * high:
             break
-    return high
 
 
 def _starts(choices: Choices) -> tuple[Options, ...]:

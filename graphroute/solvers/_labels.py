@@ -12,15 +12,17 @@ import numpy as np
 
 from graphroute.ir.problem import Floats
 from graphroute.solvers._choices import Choices, undominated
-from graphroute.solvers._dual import Options, Priced, limit
+from graphroute.solvers._dual import Priced, limit
+from graphroute.solvers._master import Options
 
 MOST_LABELS = 40_000
 MOST_TIMED_LABELS = 8_000
 """With time as well few labels dominate each other, and they are dearer to compare."""
 BEAM = 8
 """Above the limit one label in this many goes on."""
-PAIRWISE = 600
+PAIRWISE = 300
 """Up to this many labels are compared pair by pair when time counts too."""
+BANDS = 32
 
 
 def solve(
@@ -30,9 +32,11 @@ def solve(
     deadline: float | None,
     *,
     accept: float = 0.0,
+    known: float = -np.inf,
 ) -> tuple[Options | None, bool]:
-    """Options better than `priced` by more than `accept` (in value), None where there are none;
-    and whether the search was complete. An incomplete one keeps the most promising labels.
+    """Options better by more than `accept` (in value) than `priced` and than what is `known`, None
+    where there are none; and whether the search was complete. An incomplete one keeps the most
+    promising labels.
     """
     cap_c, cap_t = limit(budget), limit(deadline)
     lam, mu = priced.cost_price, priced.time_price
@@ -46,7 +50,7 @@ def solve(
     quick = np.where(exists, choices.time, np.inf).min(axis=1)[order]
     cheap_rest = np.concatenate([np.cumsum(cheap[::-1])[::-1][1:], [0.0]])
     quick_rest = np.concatenate([np.cumsum(quick[::-1])[::-1][1:], [0.0]])
-    floor = priced.value + accept
+    floor = max(priced.value, known) + accept
     is_complete = True
     most = MOST_LABELS if deadline is None else MOST_TIMED_LABELS
     slack = (lam * cap_c if lam else 0.0) + (mu * cap_t if mu else 0.0)
@@ -79,7 +83,7 @@ def solve(
             labels, came = labels[best], came[best]
         parents.append(came)
     at = int(np.lexsort((labels[:, 1], -labels[:, 0]))[0])
-    if labels[at, 0] <= priced.value:
+    if labels[at, 0] <= max(priced.value, known):
         return None, is_complete
     found = np.zeros(len(order), dtype=np.intp)
     for k in range(len(order) - 1, -1, -1):
@@ -94,10 +98,28 @@ def _front(labels: Floats, *, has_time: bool) -> Options:
         return np.array(
             undominated(np.column_stack([-labels[:, 0], labels[:, 1], labels[:, 2]])), dtype=np.intp
         )
-    order = np.lexsort((-labels[:, 0], labels[:, 1]))
     if has_time:
-        return order
+        return _banded(labels)
+    order = np.lexsort((-labels[:, 0], labels[:, 1]))
     best = np.maximum.accumulate(labels[order, 0])
     before = np.concatenate([[-np.inf], best[:-1]])
     kept: Options = order[labels[order, 0] > before]
+    return kept
+
+
+def _banded(labels: Floats) -> Options:
+    """Rows left when each is compared with those of lower cost in lower bands of time: most that
+    are beaten are found, in time that grows only with the number of bands.
+    """
+    order = np.lexsort((-labels[:, 0], labels[:, 2], labels[:, 1]))
+    value, time = labels[order, 0], labels[order, 2]
+    edges = np.sort(time)[np.arange(1, BANDS) * len(time) // BANDS]
+    band = np.searchsorted(edges, time, side="left")
+    beaten = np.zeros(len(order), dtype=bool)
+    best_below = np.full(len(order), -np.inf)
+    for b in range(BANDS):
+        here = band == b
+        beaten[here] = best_below[here] >= value[here]
+        best_below = np.maximum(best_below, np.maximum.accumulate(np.where(here, value, -np.inf)))
+    kept: Options = order[~beaten]
     return kept

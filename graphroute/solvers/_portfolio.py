@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from graphroute.ir.problem import Problem, Solution, Status
 from graphroute.solvers import _conflict, _dual, _labels, _residency
 from graphroute.solvers._choices import Choices, TooManyCombinations, choices
+from graphroute.solvers._master import Options
 
 Fallback = Callable[[Problem, Solution | None], Solution]
 GAP_PROVED = 1e-9
@@ -16,8 +18,8 @@ GAP_PROVED = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Effort:
-    """How hard to try: with labels or not, the gaps (relative) that are good enough, and the
-    monotonic time after which no further set of loaded models is searched.
+    """How hard to try: with labels or not, the gaps (relative) that are good enough, the monotonic
+    time after which no further set of loaded models is searched, and the value known elsewhere.
     """
 
     labels: bool = True
@@ -25,6 +27,7 @@ class _Effort:
     accept: float = 0.0
     fallback: Fallback | None = None
     ends: float | None = None
+    known: float = float("-inf")
 
 
 def gap(bound: float, value: float) -> float:
@@ -66,22 +69,28 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
         prepared = _prepare(restricted)
         look = _with_load(_core(restricted, name, quick, prepared), problem, load)
         looks.append((look.bound, len(looks), restricted, load, look, prepared))
+    # The best of these looks is what every other set has to beat; of equals the smaller set's.
+    best = max((e[4] for e in looks if e[4].choice), key=lambda found: found.value, default=None)
     looks.sort(key=lambda entry: (-entry[0], entry[1]))
-    best: Solution | None = None
     bound = float("-inf")
     unproved = False
     for bound_here, _, restricted, load, look, prepared in looks:
-        if best is not None and bound_here <= best.value:
+        known = float("-inf") if best is None else best.value
+        worth_proving = effort.accept * abs(bound_here) if math.isfinite(bound_here) else 0.0
+        if bound_here <= known + worth_proving:
+            bound = max(bound, bound_here)
             break
         is_late = effort.ends is not None and time.monotonic() > effort.ends
         found = look
         if (not look.choice or look.gap > effort.stop_gap) and not (best and is_late):
-            found = _with_load(_core(restricted, name, effort, prepared), problem, load)
+            inside = known + (load if problem.objective == "latency" else 0.0)
+            hard = replace(effort, known=inside)
+            found = _with_load(_core(restricted, name, hard, prepared), problem, load)
         if not found.choice:
             # Where it was not proved that there is none, the bound still stands.
             if found.status != "infeasible" or found is look:
                 unproved = True
-                bound = max(bound, bound_here)
+                bound = max(bound, min(bound_here, found.bound))
             continue
         bound = max(bound, found.bound)
         if best is None or found.value > best.value + 1e-12:
@@ -90,9 +99,12 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
         return Solution(status="time_limit" if unproved else "infeasible", solver=name)
     bound = max(bound, best.value)
     left = gap(bound, best.value)
-    if left > GAP_PROVED and best.status == "optimal":
-        best = replace(best, status="feasible")
-    return replace(best, bound=bound, gap=left)
+    status: Status = best.status
+    if left <= GAP_PROVED:
+        status = "optimal"
+    elif status == "optimal":
+        status = "feasible"
+    return replace(best, status=status, bound=bound, gap=left)
 
 
 def _with_load(found: Solution, problem: Problem, load: float) -> Solution:
@@ -132,24 +144,35 @@ def _core(
             return _serial(problem, name)
         return effort.fallback(problem, _serial(problem, name))
     table, priced = prepared
+    if priced.is_infeasible:
+        return Solution(status="infeasible", solver=name, bound=float("-inf"))
     found = _solution(problem, name, table, priced, priced.options, is_optimal=False)
     if found is not None and found.gap <= effort.stop_gap:
         is_proved = found.gap <= GAP_PROVED
         return replace(found, status="optimal" if is_proved else "feasible")
     if effort.labels:
-        accept = effort.accept * abs(priced.bound) if priced.options is not None else 0.0
+        to_beat = max(priced.value, effort.known)
+        accept = effort.accept * abs(priced.bound) if to_beat > float("-inf") else 0.0
         better, is_complete = _labels.solve(
-            table, priced, problem.budget_usd, problem.deadline_s, accept=accept
+            table,
+            priced,
+            problem.budget_usd,
+            problem.deadline_s,
+            accept=accept,
+            known=effort.known,
         )
         options = better if better is not None else priced.options
         if is_complete:
-            is_exact = accept == 0.0
+            if options is None and effort.known > float("-inf"):
+                # Nothing here is better than what is known by more than `accept`.
+                return Solution(status="time_limit", solver=name, bound=effort.known + accept)
+            is_exact = accept == 0.0 and (better is not None or priced.value >= effort.known)
             solved = _solution(problem, name, table, priced, options, is_optimal=is_exact)
             if solved is None:
                 return Solution(status="infeasible", solver=name)
             if not is_exact:
-                # Nothing above the first assignment by more than `accept` was overlooked.
-                bound = max(min(solved.bound, priced.value + accept), solved.value)
+                # Nothing above what was to beat by more than `accept` was overlooked.
+                bound = max(min(solved.bound, to_beat + accept), solved.value)
                 left = gap(bound, solved.value)
                 status: Status = "optimal" if left <= GAP_PROVED else "feasible"
                 solved = replace(solved, status=status, bound=bound, gap=left)
@@ -169,7 +192,7 @@ def _solution(
     name: str,
     table: Choices,
     priced: _dual.Priced,
-    options: _dual.Options | None,
+    options: Options | None,
     *,
     is_optimal: bool,
 ) -> Solution | None:
