@@ -10,21 +10,20 @@ models ─ pool ─► Catalog ┘                                              
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from platformdirs import user_data_path
-
-from graphroute import registry
+from graphroute import keeping, registry
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.langgraph import Walked, walk
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.rest import Happened
+from graphroute.ir.storage import Store
+from graphroute.keeping import home as home
 from graphroute.planner import make_plan
 from graphroute.pool import Models, Pool, build_pool
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
@@ -57,6 +56,7 @@ class Compilation:
     seed: int
     cache: bool | str | Cache | None = None
     batch: str | BatchPolicy | None = None
+    kept: Store = field(default_factory=Store)
 
     def walked(self) -> Walked:
         """The graph as data, with the hints of `@route` and `nodes=`."""
@@ -161,11 +161,12 @@ def compilation(
     scorer: str | PromptScorer = "auto",
     cache: bool | str | Cache | None = None,
     batch: str | BatchPolicy | None = None,
-    store: str | Path | None = None,
+    store: str | Path | Store | bool | None = None,
     seed: int = 0,
 ) -> Compilation:
     """Check the arguments of `optimize()` and keep them."""
     limits = budget if isinstance(budget, Budget) else Budget(per_run_usd=budget)
+    kept = keeping.stated(store)
     for name, hints in (nodes or {}).items():
         if not isinstance(hints, RouteHints):
             raise InvalidValue(
@@ -181,7 +182,8 @@ def compilation(
         deadline_s=deadline_s,
         nodes=dict(nodes or {}),
         scorer=scorer,
-        store=home() if store is None else Path(store),
+        store=keeping.folder(kept),
+        kept=kept,
         seed=seed,
         cache=cache,
         batch=batch,
@@ -199,11 +201,6 @@ def _cache(name: str, **options: object) -> Cache:
     return built
 
 
-def home() -> Path:
-    """The folder for what outlives a run: `GRAPHROUTE_HOME`, else the user's data folder."""
-    return Path(os.environ.get("GRAPHROUTE_HOME") or user_data_path("graphroute"))
-
-
 def plan(
     graph: Any,
     *,
@@ -215,7 +212,7 @@ def plan(
     scorer: str | PromptScorer = "auto",
     cache: bool | str | Cache | None = None,
     batch: str | BatchPolicy | None = None,
-    store: str | Path | None = None,
+    store: str | Path | Store | bool | None = None,
     seed: int = 0,
 ) -> Plan:
     """The plan `optimize()` would run by; opens no model and runs nothing.
@@ -251,7 +248,7 @@ def optimize(
     scorer: str | PromptScorer = "auto",
     cache: bool | str | Cache | None = None,
     batch: str | BatchPolicy | None = None,
-    store: str | Path | None = None,
+    store: str | Path | Store | bool | None = None,
     seed: int = 0,
 ) -> Any:
     """A stand-in for a compiled LangGraph graph whose model calls follow a plan.
@@ -269,11 +266,12 @@ def optimize(
     cache: None: answers at temperature 0 are kept in memory and given again; True: all answers, in
         memory and in `store`; False: none; or `"memory"`, `"disk"`, or a `protocols.Cache`
     batch: how calls of a fan-out go together: None is `"immediate"`; see docs/batching.md
-    store: folder of the day and month ledger and of the cache (default `GRAPHROUTE_HOME`, else the
-        user's data folder); a file is touched only where such a budget or cache is set
+    store: folder of the records, the day and month ledger and the cache (default `GRAPHROUTE_HOME`,
+        else the user's data folder); a `Store` says what is kept there, False keeps no records
     seed: for whatever is drawn at random; the same input and seed give the same plan
 
-    Returns an object of the graph's own class with `plan`, `records`, `report()` and `replan()`.
+    Returns an object of the graph's own class with `plan`, `records`, `report()`, `replan()`,
+    `feedback(run_id, score, node=None)` and `last_run_id`.
     Raises `InfeasibleBudget`, `UnknownNode`, `UnknownModel`, `UnknownPrice`, `InvalidValue`.
 
     >>> from langgraph.graph import START, StateGraph
@@ -308,6 +306,7 @@ def optimize(
         made.rest(Happened())  # builds its tables now, not inside the first run that needs them
     for warning in made.graph.warnings:
         logger.warning("%s", warning)
+    records = keeping.record_store(job.kept)
     policy = Policy(
         plan=made,
         catalog=pool.catalog,
@@ -321,7 +320,11 @@ def optimize(
         chats=pool.chats,
         answers=job.answers(),
         admission=job.admission(),
+        sink=None if records is None else records.add,
+        keep_text=job.kept.keep_text,
     )
+    if records is not None:
+        records.describe(keeping.shape_of(made))
 
     def replan() -> Plan:
         again = job.walked()
@@ -338,7 +341,9 @@ def optimize(
     def report(shared: Policy) -> Report:
         return Report.of(shared.records, plan=shared.plan)
 
-    return wrap(job.graph, Routing(policy, report=report, replan=replan))
+    feedback = keeping.feedback_on(policy, records)
+    routing = Routing(policy, report=report, replan=replan, feedback=feedback, store=records)
+    return wrap(job.graph, routing)
 
 
 def _feasible(made: Plan) -> Plan:

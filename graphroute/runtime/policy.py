@@ -13,6 +13,7 @@ from typing import Protocol
 from langchain_core.language_models import BaseChatModel
 
 from graphroute.ir.catalog import Catalog, ModelSpec
+from graphroute.ir.feedback import Credit
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
@@ -74,6 +75,7 @@ class Policy:
     last_run_id: str = ""
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
+    _credits: deque[Credit] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _excess: dict[tuple[str, str], float] = field(default_factory=dict)
     _hints_of: dict[str, RouteHints] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -110,6 +112,17 @@ class Policy:
                 logger.warning("records are no longer kept: %s: %s", type(fault).__name__, fault)
         if record.fault:
             logger.warning("routing fault at node %r: %s", record.node, record.fault)
+
+    def credit(self, credits_given: Sequence[Credit]) -> None:
+        """Keep what feedback said of the answers of nodes."""
+        with self._lock:
+            self._credits.extend(credits_given)
+
+    @property
+    def credits(self) -> tuple[Credit, ...]:
+        """What feedback in this process said of nodes' answers, oldest first."""
+        with self._lock:
+            return tuple(self._credits)
 
     def note_excess(self, node: str, model: str, times: float) -> None:
         """A call has cost `times` its bound: later ones of the node put that much more aside."""

@@ -25,6 +25,7 @@ from graphroute.ir.record import CallRecord
 from graphroute.runtime import hook, lineage
 from graphroute.runtime.course import Course
 from graphroute.runtime.dispatch import RunHandle
+from graphroute.runtime.feedback import new_run_id, run_id_in
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.node_path import segments
 from graphroute.runtime.pause import Answer, RunState, limit_nano
@@ -41,7 +42,8 @@ _LOST_ON_COPY = ("_output_mapper", "_state_mapper", "_serde_allowlist")
 class Routing:
     """What `fast.plan`, `fast.report()` and `fast.replan()` need; shared by all copies of a graph.
 
-    report and replan are given by the compiler, which alone knows the modules that do them.
+    report, replan and feedback are given by the compiler, which alone knows the modules that do
+    them; store is what keeps the records, None where nothing does.
     """
 
     def __init__(
@@ -50,8 +52,11 @@ class Routing:
         *,
         report: Callable[[Policy], Report],
         replan: Callable[[], Plan],
+        feedback: Callable[[str, object, str | None, str], None] | None = None,
+        store: Any = None,
     ) -> None:
         self.policy, self.report, self.replan = policy, report, replan
+        self.feedback, self.store = feedback, store
 
 
 def wrap(graph: Pregel[Any, Any, Any, Any], routing: Routing) -> Any:
@@ -110,7 +115,9 @@ _RESUMING = "__pregel_resuming"
 """Where LangGraph's configs say that a graph is part of one that keeps checkpoints, or resumes."""
 
 
-def _begin(self: Any, input: Any, configurable: Mapping[str, Any]) -> RunHandle:
+def _begin(
+    self: Any, input: Any, configurable: Mapping[str, Any], run_id: str | None = None
+) -> RunHandle:
     """The handle of a run of this graph: a new one, or that of the paused run that goes on."""
     policy: Policy = self.__dict__[_ATTRIBUTE].policy
     namespace = str(configurable.get("checkpoint_ns") or "")
@@ -142,7 +149,9 @@ def _begin(self: Any, input: Any, configurable: Mapping[str, Any]) -> RunHandle:
         course=Course(policy.plan),
         base_depth=len(segments(namespace)),
         state=state,
+        run_id=run_id or new_run_id(),
     )
+    policy.last_run_id = handle.run_id
     if state is not None:
         state.run = handle
         policy.pauses.add(state)
@@ -180,7 +189,8 @@ def _routed_config(self: Any, config: Any, input: Any) -> Any:
             return config
     else:
         ambient = {} if is_apart else inherited
-        handle = _begin(self, input, {**ambient, **own, **given})
+        run_id = run_id_in(config) or run_id_in(self.config)
+        handle = _begin(self, input, {**ambient, **own, **given}, run_id)
     # LangGraph lays a configurable over inherited ones key by key, so ours need hold no more.
     return {**(config or {}), "configurable": {**given, lineage.KEY: handle}}
 
@@ -219,6 +229,22 @@ def _routed_class(kind: Any) -> Any:
         def records(self) -> tuple[CallRecord, ...]:
             """One record per model call of all runs so far, oldest first."""
             return self.__dict__[_ATTRIBUTE].policy.records  # type: ignore[no-any-return]
+
+        @property
+        def last_run_id(self) -> str:
+            """Id of the run that began last, for `feedback`; `""` before the first."""
+            return self.__dict__[_ATTRIBUTE].policy.last_run_id  # type: ignore[no-any-return]
+
+        def feedback(
+            self, run_id: str, score: object, node: str | None = None, *, reason: str = ""
+        ) -> None:
+            """Say how good a run was, or one node of it: True, False or a number in [0, 1].
+
+            The verdict on a whole run is shared out to its nodes by their weight.
+            """
+            routing: Routing = self.__dict__[_ATTRIBUTE]
+            if routing.feedback is not None:
+                routing.feedback(run_id, score, node, reason)
 
         def report(self) -> Report:
             """What the runs so far cost and saved, per node."""

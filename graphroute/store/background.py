@@ -148,6 +148,7 @@ _open: weakref.WeakSet[Background[Any]] = weakref.WeakSet()
 
 
 @atexit.register
-def _flush_all() -> None:
+def flush_all() -> None:
+    """Write what is queued anywhere in this process; also done at its end."""
     for queue in list(_open):
         queue.flush()

@@ -1,0 +1,158 @@
+"""A model that grades an answer, asked twice with its two labels changed over.
+
+A model asked "A (good) or B (bad)?" prefers a letter or a place for no reason of the answer's (L.
+Zheng et al., Judging LLM-as-a-Judge, NeurIPS 2023, § 3.3). So it is asked in both orders, and the
+score is the mean probability of "good": from the letters' log-probabilities where the server gives
+them, else from the letter it wrote. Two answers that contradict each other give 0.5, which is what
+such a judge knows.
+
+The judge's own call is never routed and its tokens never join the run's stream; what it costs is
+not charged to the run's budget, which is one more reason to use a local model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from graphroute.checks.reading import metadata_of, sent_text, text_of
+from graphroute.ir.verdict import PASS_SCORE, Verdict, unknown
+
+MAX_CHARS: Final = 6_000
+"""Characters of the prompt and of the reply that the judge sees: the beginning and the end."""
+
+_ASK: Final = """You grade an answer that an assistant gave.
+
+[Task]
+{task}
+
+[Answer]
+{answer}
+{reference}
+[Question]
+{criteria}
+A = {first}
+B = {second}
+Reply with one letter, A or B, and nothing else."""
+
+_LABEL: Final = re.compile(r"(?<![A-Za-z])([AB])(?![A-Za-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Asks `chat` whether a reply is good.
+
+    chat: a chat model, or a function without arguments that opens one at the first use
+    criteria: the question that is put to the judge
+    reference: a right answer to compare with, or a function of the messages that gives it
+    options: passed to the model's call, e.g. `{"logprobs": True, "top_logprobs": 5}`
+    pass_score: smallest probability of "good" that passes, in [0, 1]
+    """
+
+    chat: Any
+    criteria: str = "Does the answer do what the task asks, correctly and completely?"
+    reference: str | Callable[[Sequence[Any]], str] | None = None
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    pass_score: float = PASS_SCORE
+
+    def __call__(self, messages: Sequence[Any], reply: Any) -> Verdict:
+        """The verdict, by two calls of the judge."""
+        chat = _opened(self.chat)
+        # An empty context: within a run the call would otherwise be routed and streamed.
+        grades = [
+            grade(contextvars.Context().run(chat.invoke, ask, **self.options), good=letter)
+            for ask, letter in self.questions(messages, reply)
+        ]
+        return self.verdict(grades)
+
+    async def averify(self, messages: Sequence[Any], reply: Any) -> Verdict:
+        """The same, both calls at once."""
+        chat = await asyncio.to_thread(_opened, self.chat)
+        asked = self.questions(messages, reply)
+        calls = [
+            asyncio.create_task(chat.ainvoke(ask, **self.options), context=contextvars.Context())
+            for ask, _ in asked
+        ]
+        try:
+            answers = await asyncio.gather(*calls)
+        finally:
+            for call in calls:
+                call.cancel()
+        pairs = zip(answers, asked, strict=True)
+        return self.verdict([grade(answer, good=letter) for answer, (_, letter) in pairs])
+
+    def questions(self, messages: Sequence[Any], reply: Any) -> tuple[tuple[Any, str], ...]:
+        """The two prompts, each with the letter that means "good" in it."""
+        wanted = self.reference(messages) if callable(self.reference) else self.reference
+        reference = "" if wanted is None else f"\n[Reference answer]\n{_cut(wanted)}\n"
+        parts = {
+            "task": _cut(sent_text(messages)),
+            "answer": _cut(text_of(reply)),
+            "reference": reference,
+            "criteria": self.criteria,
+        }
+        orders = (("good", "bad", "A"), ("bad", "good", "B"))
+        return tuple(
+            ([("human", _ASK.format(**parts, first=first, second=second))], letter)
+            for first, second, letter in orders
+        )
+
+    def verdict(self, grades: Sequence[float | None]) -> Verdict:
+        """The mean of what could be read; unknown where nothing could."""
+        read = [value for value in grades if value is not None]
+        if not read:
+            return unknown("the judge gave neither A nor B", source="judge")
+        score = sum(read) / len(read)
+        shown = ", ".join(f"{value:.2f}" for value in read)
+        return Verdict(
+            score=score,
+            passed=score >= self.pass_score,
+            reason=f"judged {shown}",
+            source="judge",
+        )
+
+
+def grade(answer: Any, *, good: str) -> float | None:
+    """Probability of "good" in one answer of the judge; None where it cannot be read.
+
+    >>> grade("B", good="A"), grade("I think A.", good="A"), grade("who knows", good="A")
+    (0.0, 1.0, None)
+    """
+    mass = _label_mass(metadata_of(answer))
+    if mass is not None:
+        return mass[good] / sum(mass.values())
+    found = _LABEL.findall(text_of(answer).strip())
+    if not found or len(set(found)) > 1:
+        return None
+    return float(found[0] == good)
+
+
+def _label_mass(told: Mapping[str, Any]) -> dict[str, float] | None:
+    """Probability mass of the two letters at the first token, where the server reports it."""
+    try:
+        likely = told["logprobs"]["content"][0]["top_logprobs"]
+        mass = {"A": 0.0, "B": 0.0}
+        for token in likely:
+            if (label := str(token["token"]).strip()) in mass:
+                mass[label] += math.exp(min(float(token["logprob"]), 0.0))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    return mass if sum(mass.values()) > 0 else None
+
+
+def _opened(chat: Any) -> Any:
+    # A chat model is callable in no version of LangChain that has `invoke`; an opener has none.
+    return chat if hasattr(chat, "invoke") else chat()
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_CHARS:
+        return text
+    half = MAX_CHARS // 2
+    return f"{text[:half]}\n[…]\n{text[-half:]}"
