@@ -232,7 +232,7 @@ def test_judged_answers_are_weighed_against_the_prior() -> None:
     assert draft is not None
     known = dict(zip((draft.model, *draft.fallbacks), draft.qualities, strict=True))
     assert known["ollama:small"] == pytest.approx(0.98, abs=0.01)
-    assert known["openai:mini"] > known["ollama:small"] - 0.01
+    assert known["openai:mini"] > 0.95  # easy for the small model, so easy for a better one
     assert draft.complexity < before.complexity
     assert "1001 judged answers" in draft.complexity_reason
 
