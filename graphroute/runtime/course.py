@@ -1,22 +1,31 @@
 """How a run really goes, and when that is reason enough to plan the rest of it again.
 
-The plan was made from expectations. When the first call of a superstep finds that the run has
-spent clearly more or less than expected, has come back to a node more often, or has lost a model,
-the rest is solved again with what is left (`Plan.rest`, a millisecond or two). In between, and
-where a run goes as planned, a call costs no solving at all.
+The plan was made from expectations. When the first call of a superstep finds that the run has left
+its course (`drift`: money, time, a lost model, a changed price, another limit) or has come back to
+a node more often than planned, the rest is solved again with what is left (`Plan.rest`, a
+millisecond or two). In between, and where a run goes as planned, a call costs no solving at all.
+
+The limit is the smaller of the run's own, as it stands after somebody raised it, and the paced
+allowance that keeps a day's or month's budget. Lagrange multipliers only fall as a limit rises, so
+the price of money that the rest is solved at is the greater of λ of the run and λ of the period.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from graphroute.ir.catalog import Catalog
 from graphroute.ir.hints import NANO
 from graphroute.ir.plan import Assignment, Plan
 from graphroute.ir.rest import Happened, Rest
-
-DRIFT = 0.05
-"""Share of the run's budget by which spending may differ before the rest is solved again."""
+from graphroute.runtime import drift
+from graphroute.runtime.drift import Where
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.outlook import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,105 +37,213 @@ class Ahead:
 
 
 class Course:
-    """One run's course; shared by its threads and tasks."""
+    """One run's course; shared by its threads and tasks.
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    ledger: where the run's limits stand now; without one those of the plan hold
+    catalog: gives the pool as it is now, with its prices; without it those of the plan hold
+    clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        ledger: Ledger | None = None,
+        catalog: Callable[[], Catalog] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan, self._ledger, self._clock = plan, ledger, clock
+        self._outlook = Outlook(plan, catalog)
         self._planned = {a.node: a for a in plan.assignments}
-        self._expected_nano = sum(a.cost_usd for a in plan.assignments) * NANO
+        self._fan_out = {e.target for e in plan.graph.edges if e.kind == "send"}
         self._lock = threading.Lock()
-        self._done_nano: dict[str, float] = {}
+        self._began_s = self._active_s = clock()
         self._visits: dict[str, int] = {}
-        self._paid_nano = 0.0
-        self._due_nano = 0.0
-        self._off_at_plan = 0.0
-        self._failed: frozenset[str] = frozenset()
+        self._out: dict[str, deque[float]] = {}
+        self._asked: dict[str, tuple[str, ...]] = {}
+        self._round: dict[str, int | None] = {}
+        self._left_nano = sum(a.cost_usd for a in plan.assignments) * NANO
+        self._paid_nano = self._due_nano = self._due_s = 0.0
         self._steps: dict[str, int] = {}
+        self._step_s: dict[str, float] = {}
+        self._then = Where(limit_nano=_nano(plan.budget.per_run_usd))
         self._rest: Rest | None = None
+        self._rounds: dict[str, int] = {}
         self._why = ""
 
     def assignment(self, node: str) -> Assignment | None:
         """What the plan says of a node; None where it does not know it."""
         return self._planned.get(node)
 
+    @property
+    def shadow_price(self) -> float:
+        """Quality per USD at which the calls to come are chosen; see the module's text."""
+        return self._plan.shadow_price if self._rest is None else self._rest.shadow_price
+
     def left_nano(self) -> float:
-        """What the plan still expects this run to spend, in nano-dollars."""
-        return max(0.0, self._expected_nano - sum(self._done_nano.values()))
+        """What the calls still to come are expected to cost, in nano-dollars."""
+        return max(0.0, self._left_nano)
 
     def per_call_nano(self, node: str) -> float:
-        """What the plan expects one call of `node` to cost."""
-        a = self._planned.get(node)
-        return 0.0 if a is None else _per_call_nano(a)
+        """What one call of `node` is expected to cost, on the model that is due."""
+        if (a := self._planned.get(node)) is None:
+            return 0.0
+        return self._outlook.call_nano(a, self._model(a))
 
-    def called(self, node: str) -> None:
-        """A call of `node` goes out."""
-        a = self._planned.get(node)
-        if a is None:
+    def called(self, node: str, model: str | None = None) -> None:
+        """A call of `node` goes out to `model` (None: to the one that is due)."""
+        if (a := self._planned.get(node)) is None:
             return
         with self._lock:
+            due, nano = self._model(a), self.per_call_nano(node)
+            self._left_nano -= self._part(a) * nano
             self._visits[node] = self._visits.get(node, 0) + 1
-            done = self._done_nano.get(node, 0.0) + _per_call_nano(a)
-            self._done_nano[node] = min(done, a.cost_usd * NANO)
+            self._out.setdefault(node, deque()).append(nano)
+            scope = node.rpartition("/")[0]
+            taken_s = self._outlook.visit_s(a, due)
+            self._step_s[scope] = max(self._step_s.get(scope, 0.0), taken_s)
+            if not self._is_same_round(node):
+                self._round[node] = self._steps.get(scope)
+                self._asked[node] = (*self._asked.get(node, ()), model or due)
+            self._active_s = self._clock()
 
     def ended(self, node: str, cost_nano: int) -> None:
         """A call of `node` was answered and has cost that much."""
         with self._lock:
             self._paid_nano += cost_nano
-            self._due_nano += self.per_call_nano(node)
+            self._due_nano += self._take_back(node)
+            self._active_s = self._clock()
 
     def failed(self, node: str) -> None:
         """A call of `node` that went out was not answered and has cost nothing."""
-        if node in self._planned:
+        if (a := self._planned.get(node)) is not None:
             with self._lock:
                 self._visits[node] -= 1
-                self._done_nano[node] -= min(self.per_call_nano(node), self._done_nano[node])
+                self._left_nano += self._part(a) * self._take_back(node)
+                self._asked[node] = self._asked.get(node, ())[:-1]
+                self._round.pop(node, None)
+                self._active_s = self._clock()
+
+    def _take_back(self, node: str) -> float:
+        """What the call of `node` that went out first was expected to cost."""
+        out = self._out.get(node)
+        return out.popleft() if out else 0.0
+
+    def resumed(self) -> None:
+        """The run goes on after a pause, whose time counts against no deadline."""
+        with self._lock:
+            now = self._clock()
+            self._began_s += now - self._active_s
+            self._active_s = now
 
     def ahead(self, node: str, *, step: int | None, failed: frozenset[str]) -> Ahead | None:
         """Models for a call of `node` now; None where the plan does not know the node.
 
         step: superstep of the graph the node belongs to; failed: models that can serve no call now
         """
-        a = self._planned.get(node)
-        if a is None:
+        if (a := self._planned.get(node)) is None:
             return None
         with self._lock:
             scope = node.rpartition("/")[0]
             if step is None or step != self._steps.get(scope):
                 self._steps[scope] = step or 0
-                self._look(node, a, failed)
-            rest, why = self._rest, self._why
-        if rest is not None and (models := rest.models.get(node)):
-            return Ahead(models=models, why=why)
-        return Ahead(models=(a.model, *a.fallbacks))
+                self._due_s += self._step_s.pop(scope, 0.0)
+                self._look(a, failed)
+            return self._ahead(a)
 
-    def _look(self, node: str, a: Assignment, failed: frozenset[str]) -> None:
+    def again(self, node: str) -> Ahead | None:
+        """Models for a call of `node` whose limit has just been raised."""
+        if (a := self._planned.get(node)) is None:
+            return None
+        with self._lock:
+            self._look(a, self._then.failed)
+            return self._ahead(a)
+
+    def _ahead(self, a: Assignment) -> Ahead:
+        rest = None if self._rest is None else self._rest.models.get(a.node)
+        models = dict.fromkeys((self._model(a), *(rest or (a.model, *a.fallbacks))))
+        return Ahead(models=tuple(models), why=self._why if rest else "")
+
+    def _look(self, a: Assignment, failed: frozenset[str]) -> None:
         """Solve the rest again if the run has left the plan's course; holds the lock."""
-        limit = self._plan.budget.per_run_usd
-        if limit is None or not self._plan.can_replan:
+        plan, now = self._plan, self._where(failed)
+        # Without a limit of any kind each step has its best model, whatever happens elsewhere.
+        is_bound = now.limit_nano is not None or self._then.limit_nano is not None
+        is_bound = is_bound or plan.deadline_s is not None or plan.objective == "cost"
+        if not is_bound or not plan.can_replan:
             return
-        off = self._paid_nano - self._due_nano - self._off_at_plan
-        back = self._visits.get(node, 0) >= max(1.0, a.expected_visits * a.expected_calls) + 1
-        if failed != self._failed:
-            why = f"re-planned: {', '.join(sorted(failed)) or 'every model'} "
-            why += "cannot serve" if failed else "serves again"
-        elif abs(off) > DRIFT * limit * NANO:
-            word = "more" if off > 0 else "less"
-            why = f"re-planned: ${abs(off) / NANO:.6f} {word} spent than planned"
-        elif back:
-            why = f"re-planned: {node} has run {self._visits[node]} times"
-        else:
-            return
-        first = node not in self._visits
-        tasks = max(1.0, a.expected_visits) if first else 1.0
-        # Calls in flight count what they are expected to cost, not the worst case put aside.
-        in_flight = max(0.0, self._expected_nano - self.left_nano() - self._due_nano)
-        spent_usd = (self._paid_nano + in_flight) / NANO
-        self._rest = self._plan.rest(
-            Happened(now={node: tasks}, spent_usd=spent_usd, failed=failed)
+        why = drift.reasons(
+            now,
+            self._then,
+            deadline_s=plan.deadline_s,
+            left_nano=self.left_nano(),
+            paid_nano=self._spent_nano(),
         )
-        self._why, self._failed = why, failed
-        self._off_at_plan = self._paid_nano - self._due_nano
+        if not why and self._visits.get(a.node, 0) >= max(1.0, a.expected_calls) + 1:
+            why = (f"{a.node} has run {self._visits[a.node]} times",)
+        if not why:
+            return
+        # A node that others send tasks to has them all before it; another has this turn.
+        tasks = 1.0
+        if a.node in self._fan_out and a.node not in self._visits:
+            tasks = max(1.0, a.expected_visits)
+        spent = self._spent_nano()
+        self._rest = plan.rest(
+            Happened(
+                now={a.node: tasks},
+                spent_usd=spent / NANO,
+                left_usd=None if now.limit_nano is None else (now.limit_nano - spent) / NANO,
+                elapsed_s=self._clock() - self._began_s,
+                failed=now.failed,
+                prices=now.prices,
+                asked=dict(self._asked),
+                resident=self._outlook.loaded(m for asked in self._asked.values() for m in asked),
+            )
+        )
+        self._rounds = {node: len(asked) for node, asked in self._asked.items()}
+        self._why, self._then = "re-planned: " + "; ".join(why), now
+        self._left_nano = sum(
+            max(0.0, p.expected_calls - self._visits.get(p.node, 0)) * self.per_call_nano(p.node)
+            for p in self._planned.values()
+        )
+
+    def _where(self, failed: frozenset[str]) -> Where:
+        limit, allowance = _nano(self._plan.budget.per_run_usd), None
+        if self._ledger is not None:
+            limit, allowance = self._ledger.limit_nano, self._ledger.allowance_nano
+        is_paced = allowance is not None and (limit is None or allowance < limit)
+        return Where(
+            limit_nano=allowance if is_paced else limit,
+            is_paced=is_paced,
+            off_nano=self._paid_nano - self._due_nano,
+            off_s=self._clock() - self._began_s - self._due_s,
+            failed=failed,
+            prices=self._outlook.prices(),
+        )
+
+    def _spent_nano(self) -> float:
+        # Calls in flight count what they are expected to cost, not the worst case put aside.
+        return self._paid_nano + sum(sum(out) for out in self._out.values())
+
+    def _is_same_round(self, node: str) -> bool:
+        """Whether the node has been called in this superstep: calls side by side are one round."""
+        scope = node.rpartition("/")[0]
+        return node in self._round and self._round[node] == self._steps.get(scope)
+
+    def _model(self, a: Assignment) -> str:
+        """The model that is due for a node, in this round of its loop, as last planned."""
+        number = len(self._asked.get(a.node, ())) + (not self._is_same_round(a.node))
+        rest = None if self._rest is None else self._rest.models.get(a.node)
+        if self._rest is None or not rest:
+            return a.model_for(number)
+        later = self._rest.then.get(a.node, ())
+        since = number - self._rounds.get(a.node, 0)
+        return later[min(since - 2, len(later) - 1)] if later and since > 1 else rest[0]
+
+    def _part(self, a: Assignment) -> float:
+        """Whether the plan still counts on a further call of a node: 1, 0, or a part of one."""
+        return min(1.0, max(0.0, a.expected_calls - self._visits.get(a.node, 0)))
 
 
-def _per_call_nano(a: Assignment) -> float:
-    return a.cost_usd * NANO / max(a.expected_visits * a.expected_calls, 1e-9)
+def _nano(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * NANO)

@@ -471,7 +471,7 @@ class Dispatch:
             must_stay=self._must_stay,
             hints=self._hints,
             catalog=policy.catalog,
-            shadow_price=policy.plan.shadow_price,
+            shadow_price=self.handle.course.shadow_price,
             keeps_own=policy.keeps_own,
             is_down=is_down,
         )

@@ -94,7 +94,7 @@ class Ledger:
             return
         if self.periods.start(reservation.period_id, reservation.amount_nano):
             return
-        purse = self.periods.purse(reservation.amount_nano) or self.own_purse
+        purse = self.periods.purse(reservation.amount_nano) or self.closest_purse()
         raise BudgetExceeded(
             f"the money put aside for a call was given up before it began, and what is left of the "
             f"{purse.name}'s budget of ${purse.limit_nano / NANO:.6f} is less than the "
@@ -172,16 +172,13 @@ class Ledger:
             return Purse(name="run", limit_nano=own, spent_nano=spent, taken_nano=taken)
         return None if self.periods is None else self.periods.purse(amount_nano)
 
-    @property
-    def own_purse(self) -> Purse:
-        """The run's own limit as it stands; 0 where it has none."""
+    def closest_purse(self) -> Purse:
+        """The run's own limit as it stands, else the period's with the least left."""
         with self._lock:
-            return Purse(
-                name="run",
-                limit_nano=self.limit_nano or 0,
-                spent_nano=self._settled,
-                taken_nano=self._settled + self._reserved,
-            )
+            limit, spent, taken = self.limit_nano, self._settled, self._settled + self._reserved
+        found = self.periods.tightest() if limit is None and self.periods is not None else None
+        own = Purse(name="run", limit_nano=limit or 0, spent_nano=spent, taken_nano=taken)
+        return found or own
 
     @property
     def allowance_left_nano(self) -> int | None:

@@ -150,6 +150,15 @@ class PeriodLedger:
         with self._file.step() as db:
             return self._full(db, amount_nano, spans_at(self._file.now(db)))
 
+    def tightest(self) -> Purse | None:
+        """The limit with the least left; None where there is none."""
+        with self._file.step() as db:
+            purses = [
+                _purse(db, span, limit)
+                for limit, span in self._limits(spans_at(self._file.now(db)))
+            ]
+        return min(purses, key=lambda p: p.limit_nano - p.taken_nano, default=None)
+
     def begin_run(self, full_nano: int) -> int | None:
         """Count a run and take a step of the pacer; the run's allowance, None for no restraint.
 
@@ -192,14 +201,9 @@ class PeriodLedger:
         self, db: sqlite3.Connection, amount_nano: int, spans: tuple[Span, Span]
     ) -> Purse | None:
         for limit, span in self._limits(spans):
-            if (taken := _taken(db, span)) + amount_nano > limit:
-                return Purse(
-                    name=span.name,
-                    limit_nano=limit,
-                    spent_nano=_spent(db, span),
-                    taken_nano=taken,
-                    ends_s=span.end_s,
-                )
+            purse = _purse(db, span, limit)
+            if purse.taken_nano + amount_nano > limit:
+                return purse
         return None
 
     def _give_up_lost(self, db: sqlite3.Connection, now: float) -> None:
@@ -248,6 +252,16 @@ def _reserved(db: sqlite3.Connection, span: Span, *, is_counted: bool) -> int:
     query = f"SELECT COALESCE(SUM(nano), 0) FROM reserved WHERE {span.name} = ? AND state "
     query += f"= {_COUNTED}" if is_counted else f"< {_COUNTED}"
     return int(db.execute(query, (span.key,)).fetchone()[0])
+
+
+def _purse(db: sqlite3.Connection, span: Span, limit: int) -> Purse:
+    return Purse(
+        name=span.name,
+        limit_nano=limit,
+        spent_nano=_spent(db, span),
+        taken_nano=_taken(db, span),
+        ends_s=span.end_s,
+    )
 
 
 def _taken(db: sqlite3.Connection, span: Span) -> int:

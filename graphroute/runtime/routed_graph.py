@@ -136,6 +136,7 @@ def _begin(
             retries=input is None and not configurable.get("checkpoint_id"),
         )
         if state is not None:
+            state.run.course.resumed()
             return state.run  # type: ignore[no-any-return]
     ledger = Ledger(
         limit_nano=policy.budget.per_run_nano,
@@ -146,7 +147,7 @@ def _begin(
     handle = RunHandle(
         policy=policy,
         ledger=ledger,
-        course=Course(policy.plan),
+        course=Course(policy.plan, ledger=ledger, catalog=lambda: policy.catalog),
         base_depth=len(segments(namespace)),
         state=state,
         run_id=run_id or new_run_id(),

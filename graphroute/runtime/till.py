@@ -81,7 +81,7 @@ class Till:
             return self.payload(order, call)
 
         turn.redo(shown)
-        while (taken := self._first(order, call)) is None:
+        while (taken := self._first(self._anew(order), call)) is None:
             if not turn.can_ask or not any(spec.price.is_known for spec in order):
                 return None
             with turn.task.lock:
@@ -90,6 +90,14 @@ class Till:
                     return taken
                 turn.put(shown)
         return taken
+
+    def _anew(self, order: Sequence[ModelSpec]) -> Sequence[ModelSpec]:
+        """The order as it is under the limit that was given while this call waited for it."""
+        if self._turn is None or not self._turn.is_answered:
+            return order
+        ahead = self._course.again(self._node)
+        rank = {name: n for n, name in enumerate(ahead.models if ahead is not None else ())}
+        return sorted(order, key=lambda spec: rank.get(spec.name, len(rank)))
 
     def _first(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Taken | None:
         """The first model that fits: within the run's paced allowance, else the cheapest at all."""
@@ -149,7 +157,7 @@ class Till:
             else:
                 self._note(spec, f"pacing: {left} of the run's share of the period's budget")
             return None
-        self._course.called(self._node)
+        self._course.called(self._node, spec.name)
         return Taken(spec=spec, reservation=reservation, cap_tokens=stake.cap_tokens)
 
     def _wait_if_worth(
@@ -189,8 +197,8 @@ class Till:
         )
 
     def _purse(self, amount_nano: int) -> Purse:
-        """The limit that is reached, else the run's as it stands."""
-        return self._ledger.purse(amount_nano) or self._ledger.own_purse
+        """The limit that is reached, else (others have given money back by now) the closest."""
+        return self._ledger.purse(amount_nano) or self._ledger.closest_purse()
 
     def payload(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Mapping[str, object]:
         """What a pause shows."""

@@ -127,9 +127,12 @@ class Crew:
 
     def wait(self) -> None:
         wait([member.sentinel for member in self.members], timeout=0.02)
+        self.check()
+        assert all(member.is_alive() for member in self.members)
+
+    def check(self) -> None:
         failed = self.folder / "failed"
         assert not failed.exists(), failed.read_text()
-        assert all(member.is_alive() for member in self.members)
 
     def is_ready(self) -> bool:
         return len(list(self.folder.glob("ready-*"))) == self.started
@@ -173,6 +176,7 @@ def stress(
         for member in crew.members:
             member.join(timeout=60)
             assert member.exitcode == 0
+        crew.check()
     finally:
         for member in crew.members:
             if member.is_alive():

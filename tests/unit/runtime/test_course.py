@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, TypedDict
 
 import pytest
 from langgraph.graph import START, StateGraph
 
-from graphroute import Model, optimize
+from graphroute import Budget, Model, Plan, optimize
+from graphroute.ir.catalog import Catalog, Price
+from graphroute.ir.hints import NANO
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.course import Course
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.policy import Policy
 
 
 class State(TypedDict, total=False):
@@ -33,7 +40,7 @@ def pool(strong: ScriptedChat, weak: ScriptedChat) -> list[Model]:
 
 
 def test_a_step_dearer_than_planned_moves_later_steps_to_cheaper_models() -> None:
-    strong = ScriptedChat(name="strong", replies=["s"], in_tokens=60, out_tokens=900)
+    strong = ScriptedChat(name="strong", replies=["s"], in_tokens=10, out_tokens=900)
     weak = ScriptedChat(name="weak", replies=["w"])
     full = optimize(chain(strong, 4), models=pool(strong, weak)).plan.totals.cost_expected_usd
     fast = optimize(chain(strong, 4), models=pool(strong, weak), budget=full * 1.05)
@@ -99,3 +106,190 @@ def test_what_is_left_falls_with_each_call_and_never_below_zero() -> None:
         course.called("n0")
         course.called("n1")
     assert course.left_nano() == 0
+
+
+def made(length: int = 4, *, usd: float | None = None, **limits: Any) -> tuple[Plan, Policy]:
+    """A plan over a chain, one model strong and dear, one weak, free and quick, and its policy."""
+    strong, weak = ScriptedChat(name="strong"), ScriptedChat(name="weak")
+    models = [
+        Model("strong", strong, quality=0.95, price_in_usd=10, price_out_usd=10, tokens_per_s=300),
+        Model("weak", weak, quality=0.3, local=True, tokens_per_s=3_000, latency_s=0.1),
+    ]
+    budget = Budget(per_run_usd=usd)
+    fast = optimize(chain(strong, length), models=models, budget=budget, **limits)
+    return fast.plan, fast.__dict__["_graphroute"].policy
+
+
+def models_ahead(course: Course, step: int, length: int = 4) -> list[str]:
+    found = [course.ahead(f"n{n}", step=step, failed=frozenset()) for n in range(step - 1, length)]
+    return [ahead.models[0] for ahead in found if ahead is not None]
+
+
+def why(course: Course, node: str, step: int) -> str:
+    found = course.ahead(node, step=step, failed=frozenset())
+    assert found is not None
+    return found.why
+
+
+def run_step(course: Course, node: str, *, cost: float = 1.0) -> None:
+    """A call of `node` that costs `cost` times what was expected."""
+    expected = course.per_call_nano(node)
+    course.called(node)
+    course.ended(node, round(expected * cost))
+
+
+@pytest.fixture
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(s=100.0)
+
+
+def ticking(clock: SimpleNamespace) -> Callable[[], float]:
+    return lambda: float(clock.s)
+
+
+def test_a_deadline_is_planned_again_with_the_time_that_is_left(clock: SimpleNamespace) -> None:
+    plan, policy = made(deadline_s=8.0)
+    assert [a.model for a in plan.assignments] == ["strong"] * 4
+    a = plan.assignments[0]
+    course = Course(plan, catalog=lambda: policy.catalog, clock=ticking(clock))
+    assert models_ahead(course, 1) == ["strong"] * 4
+    run_step(course, "n0")
+    clock.s += a.latency_s
+    assert models_ahead(course, 2) == ["strong"] * 3
+    assert why(course, "n1", 2) == ""
+    # The second step takes far longer than planned: two strong ones do not fit what is left.
+    run_step(course, "n1")
+    clock.s += 8.0 - a.latency_s - 1.6 * a.latency_s
+    told = why(course, "n2", 3)
+    assert told.startswith("re-planned: ")
+    assert "s more taken than planned" in told
+    seconds = {spec.name: spec.time_s(a.out_tokens) for spec in policy.catalog}
+    assert 0 < sum(seconds[model] for model in models_ahead(course, 3)) <= 1.6 * a.latency_s
+
+
+def test_a_deadline_that_is_over_leaves_the_quickest(clock: SimpleNamespace) -> None:
+    plan, policy = made(deadline_s=8.0)
+    course = Course(plan, catalog=lambda: policy.catalog, clock=ticking(clock))
+    models_ahead(course, 1)
+    run_step(course, "n0")
+    clock.s += 60.0
+    assert models_ahead(course, 2) == ["weak"] * 3
+
+
+def test_time_in_which_a_run_was_paused_counts_against_no_deadline(clock: SimpleNamespace) -> None:
+    plan, policy = made(deadline_s=8.0)
+    course = Course(plan, catalog=lambda: policy.catalog, clock=ticking(clock))
+    models_ahead(course, 1)
+    course.called("n0")
+    clock.s += plan.assignments[0].latency_s
+    course.ended("n0", 0)
+    clock.s += 3_600.0
+    course.resumed()
+    assert why(course, "n1", 2) == ""
+    assert models_ahead(course, 2) == ["strong"] * 3
+
+
+def test_a_raised_limit_is_planned_with_at_once_and_later() -> None:
+    plan, policy = made(usd=0.003)
+    planned = [a.model for a in plan.assignments]
+    assert planned.count("weak") >= 2
+    ledger = Ledger(limit_nano=plan_nano(plan))
+    course = Course(plan, ledger=ledger, catalog=lambda: policy.catalog)
+    assert models_ahead(course, 1) == planned
+    ledger.raise_limit(NANO)
+    again = course.again("n0")
+    assert again is not None
+    assert again.models[0] == "strong"
+    assert again.why == "re-planned: the run may now cost $1.000000"
+    run_step(course, "n0")
+    assert models_ahead(course, 2) == ["strong"] * 3
+
+
+def plan_nano(plan: Plan) -> int:
+    assert plan.budget.per_run_usd is not None
+    return round(plan.budget.per_run_usd * NANO)
+
+
+def test_a_paced_run_is_planned_within_its_allowance_at_the_dearer_price_of_money() -> None:
+    plan, policy = made(usd=0.05)
+    assert [a.model for a in plan.assignments] == ["strong"] * 4
+    assert plan.shadow_price == 0
+    full = round(plan.totals.cost_expected_usd * NANO)
+    for share, strong in ((1.0, 4), (0.6, 2), (0.1, 0)):
+        ledger = Ledger(limit_nano=plan_nano(plan), allowance_nano=round(full * share) + 1)
+        course = Course(plan, ledger=ledger, catalog=lambda: policy.catalog)
+        assert models_ahead(course, 1).count("strong") == strong
+        assert bool(course.shadow_price) == (strong < 4)
+        if strong < 4:
+            assert "the period's budget leaves this run $" in why(course, "n0", 1)
+
+
+def test_the_price_of_money_is_the_greater_of_the_runs_and_the_periods() -> None:
+    plan, policy = made(usd=0.004)
+    full = plan.totals.cost_expected_usd * NANO
+    for share in (0.9, 0.5, 0.3):
+        paced = Course(
+            plan,
+            ledger=Ledger(limit_nano=plan_nano(plan), allowance_nano=round(full * share)),
+            catalog=lambda: policy.catalog,
+        )
+        models_ahead(paced, 1)
+        alone = Course(plan, ledger=Ledger(limit_nano=round(full * share)))
+        models_ahead(alone, 1)
+        assert paced.shadow_price >= plan.shadow_price - 1e-9
+        assert paced.shadow_price == pytest.approx(alone.shadow_price)
+
+
+def test_a_changed_price_is_planned_with(clock: SimpleNamespace) -> None:
+    plan, policy = made(usd=0.02)
+    assert [a.model for a in plan.assignments] == ["strong"] * 4
+    course = Course(plan, catalog=lambda: policy.catalog, clock=ticking(clock))
+    assert models_ahead(course, 1) == ["strong"] * 4
+    run_step(course, "n0")
+    left = course.left_nano()
+    policy.catalog = dearer(policy.catalog, times=3)
+    told = why(course, "n1", 2)
+    assert told == "re-planned: the price of strong changed"
+    assert models_ahead(course, 2).count("strong") == 1
+    assert course.per_call_nano("n1") in (0.0, pytest.approx(left))
+    # What calls cost at the new price is on course again.
+    run_step(course, "n1")
+    assert why(course, "n2", 3) == told
+
+
+def dearer(catalog: Catalog, *, times: float) -> Catalog:
+    return Catalog(
+        models=tuple(
+            replace(
+                spec,
+                price=Price(
+                    in_usd=spec.price.in_usd * times,
+                    out_usd=spec.price.out_usd * times,
+                    source="user",
+                ),
+            )
+            for spec in catalog
+        )
+    )
+
+
+def test_money_for_calls_still_to_come_is_that_of_the_models_that_are_due() -> None:
+    plan, policy = made(usd=0.02)
+    course = Course(plan, ledger=Ledger(limit_nano=NANO), catalog=lambda: policy.catalog)
+    lost = frozenset({"strong"})
+    course.ahead("n0", step=1, failed=lost)
+    assert course.left_nano() == 0
+    course.called("n0", "weak")
+    course.failed("n0")
+    course.ahead("n0", step=2, failed=frozenset())
+    assert course.left_nano() == pytest.approx(plan.totals.cost_expected_usd * NANO)
+
+
+def test_without_any_limit_nothing_is_solved() -> None:
+    plan, policy = made()
+    course = Course(plan, catalog=lambda: policy.catalog)
+    assert models_ahead(course, 1) == ["strong"] * 4
+    policy.catalog = dearer(policy.catalog, times=100)
+    run_step(course, "n0", cost=50.0)
+    assert why(course, "n1", 2) == ""
+    assert models_ahead(course, 2) == ["strong"] * 3

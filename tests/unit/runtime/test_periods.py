@@ -167,6 +167,11 @@ def test_a_full_limit_says_which_one_and_until_when(tmp_path: Path) -> None:
     run = Ledger(limit_nano=10, periods=ledger)
     assert run.purse(11) == Purse(name="run", limit_nano=10, spent_nano=0, taken_nano=0)
     assert run.purse(10) is None
+    assert run.closest_purse().name == "run"
+    # Where money came back between a refusal and its report, the closest limit is named.
+    unlimited = Ledger(limit_nano=None, periods=ledger)
+    assert unlimited.purse(1) is None
+    assert unlimited.closest_purse().name == "day"
     ledger.close()
 
 
