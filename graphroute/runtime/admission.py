@@ -29,196 +29,39 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from bisect import insort
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 
-from graphroute.ir.batch import Bundle, Flush, Gathering, Waiting
+from graphroute.ir.batch import Flush, Waiting
 from graphroute.protocols import BatchPolicy
 from graphroute.runtime import tokens
-from graphroute.runtime.gates import Full, Gates, Lane, Outcome, Ticket
+from graphroute.runtime.gates import Gates, Lane, Outcome
+from graphroute.runtime.group import Group, Groups
 from graphroute.runtime.later import Wake
-from graphroute.runtime.packer import Packable, Packer, Part
-from graphroute.runtime.packing import Pack
-from graphroute.runtime.request import Request
+from graphroute.runtime.line import Line
+from graphroute.runtime.packer import Packer, Part
+from graphroute.runtime.place import Answered, Arrival, Errand, Go, Packed, Place, Unit, Wait
 
-Result = TypeVar("Result")
+__all__ = ["Admission", "Answered", "Arrival", "Errand", "Go", "Packed", "Place", "Wait"]
 
 logger = logging.getLogger(__name__)
 
-IDLE_S = 1.0
+IDLE_S: Final = 1.0
 """A waiting call looks again this often even if nobody wakes it."""
 
-GRACE_S = 0.005
+GRACE_S: Final = 0.005
 """How much later than the first of its group another call looks whether the group is due."""
 
-_MAX_GROUPS: Final = 1024
-_MAX_BURSTS: Final = 256
-_WARM: Final = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Arrival:
-    """A call whose money is there.
-
-    lane: the model it goes to; group: what calls must have in common to be gathered: the scope (a
-        run, or the process), the node, the model and the parameters
-    messages, in_tokens: the prompt, and an estimate of its length
-    burst: names the superstep of a run; siblings: calls of the group it makes in all, with this one
-    may_gather: False for a stream and under `stream_mode="messages"`: it goes in line at once
-    is_open_ended: a stream, which its reader may keep open
-    packable: what is to be known to have it share a prompt; None: it may not
-    can_defer: its answer may take hours
-    """
-
-    lane: Lane
-    group: Hashable = ()
-    messages: Sequence[BaseMessage] = ()
-    in_tokens: int = 1
-    burst: Hashable = ()
-    siblings: int | None = None
-    may_gather: bool = True
-    is_open_ended: bool = False
-    packable: Packable | None = None
-    can_defer: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """Not yet. Poll again when woken, or after `patience_s` seconds at the latest.
-
-    when: registers a wake-up that is called once, from any thread; at once if it is over already
-    """
-
-    patience_s: float
-    when: Callable[[Wake], None] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """Make the call now, and say `place.leave(…)` when it has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """The answer is here; the place is left already."""
-
-    message: AIMessage
-
-
-class Errand:
-    """One call for several: make it as `request` and `messages` say, and tell how it went.
-
-    The first of them makes it, without its own callbacks: each gets its part of the answer as its
-    own. `answered` takes the answer as JSON text; `failed` any exception, a cancellation too. What
-    is told first counts.
-    """
-
-    def __init__(self, admission: Admission, unit: _Unit, pack: Pack) -> None:
-        self._admission, self._unit, self.pack = admission, unit, pack
-        self.is_over = False
-
-    @property
-    def messages(self) -> tuple[BaseMessage, ...]:
-        """The prompt of all."""
-        return self.pack.messages
-
-    def request(self, base: Request) -> Request:
-        """A member's wishes, changed to those of the whole."""
-        return self.pack.request(base)
-
-    def answered(self, message: AIMessage) -> None:
-        """Give each its part; who has none that is valid is asked alone."""
-        self._admission._errand_ended(self, self._unit, Outcome.answered(message))
-
-    def failed(self, error: BaseException) -> None:
-        """Each is asked alone; if the caller was cancelled, another calls for the rest."""
-        outcome = Outcome.of(error)
-        self._admission._errand_ended(
-            self, self._unit, outcome, is_cancelled=not isinstance(error, Exception)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packed:
-    """Make this call for several, then poll again."""
-
-    errand: Errand
-
-
-class Place:
-    """One call's place; belongs to one caller, though others' polls may change it."""
-
-    def __init__(self, admission: Admission, arrival: Arrival, waiting: Waiting) -> None:
-        self.arrival, self.waiting = arrival, waiting
-        self._admission = admission
-        self.unit: _Unit | None = None
-        self.part: AIMessage | None = None
-        self.checks: tuple[int, AIMessage] | None = None
-        self.is_over = False
-        self.version = 0
-        self.wakes: list[Wake] = []
-
-    def poll(self) -> Go | Wait | Packed | Answered:
-        """What to do now. Once it said `Go` it says so until the place is left."""
-        return self._admission._poll(self)
-
-    def insist(self) -> None:
-        """The caller cannot wait: the next poll says `Go`, whether there is room or not."""
-        self._admission._insist(self)
-
-    def leave(self, outcome: Outcome) -> None:
-        """The call that `Go` allowed has ended. A second end does nothing."""
-        self._admission._leave(self, outcome)
-
-    def cancel(self) -> None:
-        """The caller has gone, wherever it was; does nothing after the end."""
-        self._admission._leave(self, Outcome(verdict="failed"))
-
-
-@dataclass(slots=True, eq=False)
-class _Unit:
-    """What takes one slot; its first member makes the call. `number` stays with it."""
-
-    members: list[Place]
-    number: int
-    ticket: Ticket | None = None
-    errand: Errand | None = None
-    packed: tuple[Place, ...] = ()
-
-    @property
-    def leader(self) -> Place:
-        return self.members[0]
-
-
-@dataclass(slots=True, eq=False)
-class _Group:
-    key: Hashable
-    waiting: list[Place] = field(default_factory=list)
-    active: int = 0
-    peak: int = 0
-    bursts: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)
-    until_s: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _Line:
-    """Who waits for a slot of one lane, by number."""
-
-    lane: Lane
-    queue: list[_Unit] = field(default_factory=list)
-    running: dict[_Unit, Waiting] = field(default_factory=dict)
-    warm: deque[Waiting] = field(default_factory=lambda: deque(maxlen=_WARM))
-    until_s: float | None = None
+T = TypeVar("T")
 
 
 class Admission:
     """Lets calls in; shared by all runs of an optimized graph, and safe between threads and loops.
+
+    packer: packs calls, for a policy that wants some packed; None: every call is made alone
 
     >>> from graphroute.batching import immediate
     >>> admission = Admission(immediate.build(), Gates())
@@ -239,8 +82,8 @@ class Admission:
         self.policy, self.packer, self._gates, self._clock = policy, packer, gates, clock
         self._lock = threading.Lock()
         self._count = 0
-        self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
-        self._lines: dict[Lane, _Line] = {}
+        self._groups = Groups()
+        self._lines: dict[Lane, Line] = {}
         self._woken: list[Place] = []
         self._is_reported = False
         gates.on_room(self._on_room)
@@ -258,163 +101,95 @@ class Admission:
                 template=self._template(arrival),
                 can_defer=arrival.can_defer,
             )
-            place = Place(self, arrival, waiting)
-            group = self._group(arrival.group)
-            if arrival.siblings is not None:
-                group.bursts[arrival.burst] = group.bursts.get(arrival.burst, 0) + 1
-                while len(group.bursts) > _MAX_BURSTS:
-                    group.bursts.popitem(last=False)
+            place, group = Place(self, arrival, waiting), self._groups.of(arrival)
+            group.count(arrival)
             if arrival.may_gather:
-                group.waiting.append(place)
+                group.add(place)
                 self._flush(group, now_s)
             else:
-                self._line_up(group, [place])
+                self._line_up([place])
             return place
 
-    # -- what a place asks for
+    # -- what places and errands ask
 
-    def _poll(self, place: Place) -> Go | Wait | Packed | Answered:
+    def poll(self, place: Place) -> Go | Wait | Packed | Answered:
+        """See `Place.poll`."""
         with self._locked():
-            now_s = self._clock()
-            group = self._group(place.arrival.group)
+            now_s, group = self._clock(), self._groups.of(place.arrival)
             if place.unit is None and not place.is_over and now_s >= group.until_s:
                 self._flush(group, now_s)
-            line = self._line(place.arrival.lane)
-            if place.unit is not None and place.unit.ticket is None:
-                self._admit(line, now_s)
+            if place.unit is not None and place.unit.ticket is None and not place.is_over:
+                self._admit(self._line(place), now_s)
             if place.part is not None:
                 return Answered(message=place.part)
+            unit = place.unit
             if place.is_over:
                 return Go()
-            unit = place.unit
-            if unit is not None and unit.ticket is not None and unit.leader is place:
-                return self._granted(unit, group)
-            return Wait(
-                patience_s=self._patience_s(place, group, line, now_s), when=self._waker(place)
-            )
+            if unit is not None and unit.ticket is not None and unit.is_led_by(place):
+                return self._granted(unit)
+            return Wait(patience_s=self._patience_s(place, now_s), when=self._waker(place))
 
-    def _granted(self, unit: _Unit, group: _Group) -> Go | Packed:
-        """What the one who has the slot is to do with it."""
-        if unit.errand is not None:
-            return Packed(errand=unit.errand)
-        if len(unit.members) > 1:
-            calls = [place.arrival for place in unit.members]
-            pack = self._or_none(lambda packer: packer.pack(calls, number=unit.number))
-            if pack is not None:
-                unit.errand, unit.packed = Errand(self, unit, pack), tuple(unit.members)
-                return Packed(errand=unit.errand)
-            rest, unit.members = unit.members[1:], unit.members[:1]
-            group.active -= len(rest)
-            for place in rest:
-                self._line_up(group, [place])
-        return Go()
-
-    def _patience_s(self, place: Place, group: _Group, line: _Line, now_s: float) -> float:
-        if place.unit is not None:
-            until_s = line.until_s
-        elif group.waiting[0] is place:
-            until_s = group.until_s
-        else:
-            until_s = group.until_s + GRACE_S
-        return IDLE_S if until_s is None else min(IDLE_S, max(0.0, until_s - now_s))
-
-    def _insist(self, place: Place) -> None:
+    def insist(self, place: Place) -> None:
+        """See `Place.insist`."""
         with self._locked():
-            now_s, unit = self._clock(), place.unit
-            if place.is_over or (unit is not None and unit.ticket and unit.leader is place):
+            unit = place.unit
+            if place.is_over or (unit is not None and unit.ticket and unit.is_led_by(place)):
                 return
             self._withdraw(place)
-            group, line = self._group(place.arrival.group), self._line(place.arrival.lane)
-            alone = place.unit = _Unit([place], place.waiting.number)
-            group.active += 1
-            self._grant(line, alone, now_s, must=True)
+            place.unit = alone = Unit([place], place.waiting.number)
+            self._groups.of(place.arrival).active += 1
+            self._line(place).grant(alone, self._gates, self._clock(), must=True)
 
-    def _leave(self, place: Place, outcome: Outcome) -> None:
+    def leave(self, place: Place, outcome: Outcome) -> None:
+        """See `Place.leave`."""
         ticket = None
         with self._locked():
             now_s, unit = self._clock(), place.unit
             if place.is_over:
                 return
             place.is_over = True
-            if unit is None or unit.ticket is None or unit.leader is not place:
+            if unit is None or unit.ticket is None or not unit.is_led_by(place):
                 self._withdraw(place)
             else:
-                ticket = self._end(unit, group=self._group(place.arrival.group))
+                ticket = self._line(place).end(unit)
+                self._groups.of(place.arrival).active -= len(unit.members)
                 if unit.errand is not None:
                     unit.errand.is_over = True
-                # Its caller went before the call for all of them was made, or while it was.
+                # It went before the call for all of them was made, or in the middle of it.
                 self._hand_on(unit.members[1:])
-            checks = place.checks
         if ticket is not None:
             # Outside the lock: this wakes every graph that waits for room, this one too.
             self._gates.leave(ticket, outcome, now_s)
-        if checks is not None and outcome.message is not None and self.packer is not None:
-            size, packed = checks
+        if place.checks is not None and outcome.message is not None and self.packer is not None:
+            size, packed = place.checks
             self.packer.compare(place.arrival, size, packed, outcome.message)
 
-    def _errand_ended(
-        self, errand: Errand, unit: _Unit, outcome: Outcome, *, is_cancelled: bool = False
-    ) -> None:
+    def errand_ended(self, errand: Errand, outcome: Outcome, *, is_cancelled: bool) -> None:
+        """See `Errand.answered` and `Errand.failed`."""
         with self._locked():
-            now_s = self._clock()
+            now_s, unit = self._clock(), errand.unit
             if errand.is_over:
                 return
             errand.is_over = True
             members, leader = list(unit.members), unit.leader
-            group = self._group(leader.arrival.group)
-            ticket = self._end(unit, group=group)
+            ticket = self._line(leader).end(unit)
+            self._groups.of(leader.arrival).active -= len(members)
             if is_cancelled:
                 leader.is_over = True
                 self._hand_on(members[1:])
             else:
-                self._deal_out(errand, unit, members, group, outcome.message)
+                self._deal_out(errand, members, outcome.message)
         if ticket is not None:
             self._gates.leave(ticket, outcome, now_s)
 
-    def _deal_out(
-        self,
-        errand: Errand,
-        unit: _Unit,
-        members: Sequence[Place],
-        group: _Group,
-        message: AIMessage | None,
-    ) -> None:
-        """Each member's part, and those in line again that have none or are to be compared."""
-        parts = self._parts(errand, unit, message)
-        for place in members:
-            part = parts.get(place, Part(answer=None))
-            if part.answer is not None and not part.is_check:
-                place.part, place.is_over, place.unit = part.answer, True, None
-                self._wake(place)
-                continue
-            if part.answer is not None:
-                place.checks = len(errand.pack.items), part.answer
-            self._line_up(group, [place])
-            self._wake(place)
+    # -- from the group into the line
 
-    def _parts(self, errand: Errand, unit: _Unit, message: AIMessage | None) -> dict[Place, Part]:
-        if message is None:
-            return {}
-        calls = [place.arrival for place in unit.packed]
-        parts = self._or_none(
-            lambda packer: packer.unpack(errand.pack, message, calls, number=unit.number)
-        )
-        return dict(zip(unit.packed, parts or (), strict=False))
-
-    def _hand_on(self, rest: Sequence[Place]) -> None:
-        """The next of the members makes the call for those that are left."""
-        if rest:
-            self._line_up(self._group(rest[0].arrival.group), rest)
-            self._wake(rest[0])
-
-    # -- gathering
-
-    def _flush(self, group: _Group, now_s: float) -> None:
+    def _flush(self, group: Group, now_s: float) -> None:
         """Let the policy say who of the group goes on."""
         if not group.waiting:
             return
         try:
-            said = self.policy.gather(self._seen(group, now_s))
+            said = self.policy.gather(group.seen(now_s, self._limits(group)))
             if not isinstance(said, Flush):
                 group.until_s = said.until_s
                 return
@@ -422,172 +197,121 @@ class Admission:
         except Exception:
             # A policy of somebody else's may be wrong; the graph works all the same.
             self._report("a batch policy failed; calls go on one by one")
-            bundles = tuple(Bundle(numbers=(p.waiting.number,)) for p in group.waiting)
-        here = len(group.waiting) + group.active
-        group.peak = max(here, group.peak - 1)
-        by_number = {place.waiting.number: place for place in group.waiting}
-        found = [[by_number.pop(n) for n in bundle.numbers if n in by_number] for bundle in bundles]
-        group.waiting = [p for p in group.waiting if p.waiting.number in by_number]
-        for bundle, members in zip(bundles, found, strict=True):
-            for together in [members] if bundle.how == "packed" else [[m] for m in members]:
-                self._line_up(group, together)
-        if group.waiting:
-            group.until_s = now_s + GRACE_S
+            bundles = group.alone()
+        for members in group.release(bundles):
+            self._line_up(members)
+        group.until_s = now_s + GRACE_S
 
-    def _seen(self, group: _Group, now_s: float) -> Gathering:
-        left: int | None = 0
-        for burst in {p.arrival.burst: p.arrival.siblings for p in group.waiting}.items():
-            if burst[1] is None or left is None:
-                left = None
+    def _line_up(self, members: Sequence[Place]) -> None:
+        unit, line = Unit(list(members), members[0].waiting.number), self._line(members[0])
+        for place in members:
+            place.unit = unit
+        self._groups.of(members[0].arrival).active += len(members)
+        line.add(unit)
+        self._admit(line, self._clock())
+
+    def _withdraw(self, place: Place) -> None:
+        """Take a place out of its group or unit, where it makes no call."""
+        group, unit = self._groups.of(place.arrival), place.unit
+        if unit is None:
+            if group.remove(place):
+                self._wake(group.waiting[0])
+            return
+        unit.members.remove(place)
+        group.active -= 1
+        if not unit.members:
+            self._line(place).remove(unit)
+
+    def _hand_on(self, rest: Sequence[Place]) -> None:
+        """The next of the members makes the call for those that are left."""
+        if rest:
+            self._line_up(rest)
+            self._wake(rest[0])
+
+    # -- from the line to the call
+
+    def _admit(self, line: Line, now_s: float) -> None:
+        def pick(
+            queue: list[Waiting], running: tuple[Waiting, ...], warm: tuple[Waiting, ...]
+        ) -> int | None:
+            try:
+                return self.policy.pick(queue, running=running, warm=warm, now_s=now_s)
+            except Exception:
+                self._report("a batch policy failed; calls go in order of arrival")
+                return queue[0].number
+
+        for unit in line.admit(self._gates, pick, now_s):
+            self._wake(unit.leader)
+
+    def _granted(self, unit: Unit) -> Go | Packed:
+        """What the one who has the slot is to do with it."""
+        if unit.errand is None and len(unit.members) > 1:
+            calls = [place.arrival for place in unit.members]
+            pack = self._or_none(lambda packer: packer.pack(calls, number=unit.number))
+            if pack is not None:
+                unit.errand, unit.packed = Errand(self, unit, pack), tuple(unit.members)
             else:
-                left += max(0, burst[1] - group.bursts.get(burst[0], 0))
-        return Gathering(
-            waiting=tuple(place.waiting for place in group.waiting),
-            now_s=now_s,
-            active=group.active,
-            left=left,
-            peak=group.peak,
-            pack=self._limits(group),
+                rest, unit.members = unit.members[1:], unit.members[:1]
+                self._groups.of(unit.leader.arrival).active -= len(rest)
+                for place in rest:
+                    self._line_up([place])
+                    self._wake(place)
+        return Go() if unit.errand is None else Packed(errand=unit.errand)
+
+    def _deal_out(
+        self, errand: Errand, members: Sequence[Place], message: AIMessage | None
+    ) -> None:
+        """Each member's part; who has none, or is to be compared, is in line again, alone."""
+        parts = self._parts(errand, message)
+        for place in members:
+            part = parts.get(place, Part(answer=None))
+            if part.answer is not None and not part.is_check:
+                place.part, place.is_over = part.answer, True
+            else:
+                if part.answer is not None:
+                    place.checks = len(errand.pack.items), part.answer
+                self._line_up([place])
+            self._wake(place)
+
+    def _parts(self, errand: Errand, message: AIMessage | None) -> dict[Place, Part]:
+        if message is None:
+            return {}
+        unit, calls = errand.unit, [place.arrival for place in errand.unit.packed]
+        parts = self._or_none(
+            lambda packer: packer.unpack(errand.pack, message, calls, number=unit.number)
         )
+        return dict(zip(unit.packed, parts or (), strict=False))
+
+    # -- packing, as long as nothing is wrong with it
 
     def _template(self, arrival: Arrival) -> str:
         if arrival.packable is None or not arrival.may_gather:
             return ""
         return self._or_none(lambda packer: packer.learn(arrival)) or ""
 
-    def _limits(self, group: _Group) -> Mapping[str, int]:
-        """Sizes of packs, where the policy packs at all."""
-        kinds: dict[str, list[Arrival]] = {}
-        for place in group.waiting:
-            if place.waiting.template:
-                kinds.setdefault(place.waiting.template, []).append(place.arrival)
-        if not kinds:
+    def _limits(self, group: Group) -> dict[str, int]:
+        if not (kinds := group.templates()):
             return {}
-        return self._or_none(lambda packer: packer.limits(kinds)) or {}
+        return dict(self._or_none(lambda packer: packer.limits(kinds)) or {})
 
-    def _or_none(self, ask: Callable[[Packer], Result]) -> Result | None:
+    def _or_none(self, ask: Callable[[Packer], T]) -> T | None:
         if self.packer is None:
             return None
         try:
             return ask(self.packer)
         except Exception:
-            # Whatever is wrong with packing, the calls can be made alone.
             self._report("packing failed; calls go on one by one")
             return None
 
-    # -- the line of a lane
+    # -- waiting and waking
 
-    def _line_up(self, group: _Group, members: Sequence[Place]) -> None:
-        unit = _Unit(list(members), members[0].waiting.number)
-        line = self._line(unit.leader.arrival.lane)
-        for place in members:
-            place.unit = unit
-        group.active += len(members)
-        insort(line.queue, unit, key=lambda u: u.number)
-        self._admit(line, self._clock())
-
-    def _admit(self, line: _Line, now_s: float) -> None:
-        """Grant slots as long as there are any and somebody is to have one."""
-        line.until_s = None
-        while line.queue:
-            full = self._gates.room(line.lane, now_s)
-            if full is not None:
-                line.until_s = full.until_s
-                return
-            index = self._pick(line, now_s)
-            if index is None:
-                return
-            unit = line.queue[index]
-            if not self._grant(line, unit, now_s):
-                return
-            del line.queue[index]
-            for earlier in line.queue[:index]:
-                first = earlier.leader
-                first.waiting = replace(first.waiting, passed_over=first.waiting.passed_over + 1)
-
-    def _pick(self, line: _Line, now_s: float) -> int | None:
-        waiting = [unit.leader.waiting for unit in line.queue]
-        if len(waiting) == 1 and not line.running:
-            return 0
-        try:
-            number = self.policy.pick(
-                waiting,
-                running=tuple(line.running.values()),
-                warm=tuple(line.warm),
-                now_s=now_s,
-            )
-        except Exception:
-            self._report("a batch policy failed; calls go in order of arrival")
-            return 0
-        if number is None:
-            return None if line.running else 0
-        return next((i for i, w in enumerate(waiting) if w.number == number), 0)
-
-    def _grant(self, line: _Line, unit: _Unit, now_s: float, *, must: bool = False) -> bool:
-        arrival = unit.leader.arrival
-        ticket = self._gates.try_enter(
-            line.lane, now_s, is_open_ended=arrival.is_open_ended, must=must
-        )
-        if isinstance(ticket, Full):
-            line.until_s = ticket.until_s
-            return False
-        unit.ticket = ticket
-        line.running[unit] = replace(unit.leader.waiting, arrived_s=now_s)
-        self._wake(unit.leader)
-        return True
-
-    def _end(self, unit: _Unit, *, group: _Group) -> Ticket | None:
-        """The unit's call is over; gives back its ticket, for the gates."""
-        line = self._line(unit.leader.arrival.lane)
-        if (sent := line.running.pop(unit, None)) is not None:
-            line.warm.append(sent)
-        group.active -= len(unit.members)
-        ticket, unit.ticket = unit.ticket, None
-        return ticket
-
-    def _withdraw(self, place: Place) -> None:
-        """Take a place out of its group or its line, where it has no slot yet."""
-        group, unit = self._group(place.arrival.group), place.unit
-        if unit is None:
-            was_first = bool(group.waiting) and group.waiting[0] is place
-            group.waiting = [p for p in group.waiting if p is not place]
-            if was_first and group.waiting:
-                self._wake(group.waiting[0])
-            return
-        unit.members.remove(place)
-        group.active -= 1
-        if not unit.members:
-            line = self._line(place.arrival.lane)
-            line.queue = [u for u in line.queue if u is not unit]
-
-    # -- keeping
-
-    def _group(self, key: Hashable) -> _Group:
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group(key)
-            if len(self._groups) > _MAX_GROUPS:
-                idle = [k for k, g in self._groups.items() if not g.waiting and not g.active]
-                for old in idle[: _MAX_GROUPS // 4]:
-                    if old != key:
-                        del self._groups[old]
-        return group
-
-    def _line(self, lane: Lane) -> _Line:
-        if (line := self._lines.get(lane)) is None:
-            line = self._lines[lane] = _Line(lane)
-        return line
-
-    def _on_room(self) -> None:
-        with self._locked():
-            now_s = self._clock()
-            for line in self._lines.values():
-                if line.queue:
-                    self._admit(line, now_s)
-
-    def _wake(self, place: Place) -> None:
-        place.version += 1
-        self._woken.append(place)
+    def _patience_s(self, place: Place, now_s: float) -> float:
+        if place.unit is not None:
+            until_s = self._line(place).until_s
+        else:
+            group = self._groups.of(place.arrival)
+            until_s = group.until_s + (0.0 if group.waiting[0] is place else GRACE_S)
+        return IDLE_S if until_s is None else min(IDLE_S, max(0.0, until_s - now_s))
 
     def _waker(self, place: Place) -> Callable[[Wake], None]:
         seen = place.version
@@ -600,6 +324,17 @@ class Admission:
             wake()
 
         return when
+
+    def _wake(self, place: Place) -> None:
+        place.version += 1
+        self._woken.append(place)
+
+    def _on_room(self) -> None:
+        with self._locked():
+            now_s = self._clock()
+            for line in self._lines.values():
+                if line.queue:
+                    self._admit(line, now_s)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -617,6 +352,12 @@ class Admission:
         finally:
             for wake in wakes:
                 wake()
+
+    def _line(self, place: Place) -> Line:
+        lane = place.arrival.lane
+        if (line := self._lines.get(lane)) is None:
+            line = self._lines[lane] = Line(lane)
+        return line
 
     def _report(self, what: str) -> None:
         if not self._is_reported:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -363,9 +364,9 @@ def test_a_prompt_of_another_template_goes_alone(clock: _Clock) -> None:
 
 def test_threads_get_their_own_answers() -> None:
     """64 threads, packs of up to 8, one of them dies in the middle: nobody gets another's."""
-    import time
-
-    admission = Admission(pack.build(), Gates(), packer=Packer(figures=_proven(checks=400)))
+    policy = pack.build(quiet_s=0.05, max_wait_s=0.2)
+    admission = Admission(policy, Gates(), packer=Packer(figures=_proven(checks=400)))
+    together = threading.Barrier(64)
     answers: dict[int, str] = {}
     calls: list[str] = []
     died: list[int] = []
@@ -373,6 +374,7 @@ def test_threads_get_their_own_answers() -> None:
 
     def work(number: int) -> None:
         item = f"{'good' if number % 3 else 'bad'} {number}"
+        together.wait(timeout=30)
         place = admission.enter(_arrival(item))
         try:
             while True:
