@@ -26,8 +26,17 @@ _PRAGMAS: Final = {
 MIN_FILE_BYTES: Final = 64 * 1024
 """Values from here on are files of their own; below, a row of the table is faster."""
 
-CULL: Final = 16
+CULL: Final = 64
 """Most entries that one put throws out to make room."""
+
+_OVER: Final = (
+    "SELECT rowid, filename, 0 FROM Cache"
+    " WHERE expire_time IS NOT NULL AND expire_time < ? ORDER BY expire_time LIMIT ?"
+)
+_OLDEST: Final = (
+    "SELECT rowid, filename, size + COALESCE(LENGTH(value), 0) FROM Cache"
+    " ORDER BY access_time, rowid LIMIT ?"
+)
 
 
 def open_store(folder: Path, *, limit_bytes: int, busy_s: float) -> Any:
@@ -39,7 +48,6 @@ def open_store(folder: Path, *, limit_bytes: int, busy_s: float) -> Any:
         timeout=busy_s,
         disk=disk,
         size_limit=limit_bytes,
-        cull_limit=CULL,
         eviction_policy="least-recently-used",
         disk_min_file_size=MIN_FILE_BYTES,
         statistics=0,
@@ -113,6 +121,23 @@ def _classes() -> tuple[Any, Any]:
                 if self._disk.last_file is not None:
                     self._disk.remove(self._disk.last_file)
                 raise
+
+        def _cull(self, now: float, sql: Any, cleanup: Any) -> None:
+            """Throw out what is over, then the least recently used, but no more than is needed.
+
+            diskcache throws out a fixed number, which of few large entries is half the cache.
+            """
+            chosen = sql(_OVER, (now, CULL)).fetchall()
+            excess = self.volume() - self.size_limit
+            if excess > 0:
+                for row in sql(_OLDEST, (CULL,)).fetchall():
+                    if excess <= 0:
+                        break
+                    chosen.append(row)
+                    excess -= row[2]
+            for rowid, filename, _ in chosen:
+                sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+                cleanup(filename)
 
         def delete_all(self, keys: Iterable[str]) -> int:
             with self.transact():
