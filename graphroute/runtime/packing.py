@@ -25,7 +25,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
 from graphroute.runtime.request import Request
-from graphroute.runtime.schema_match import matches
 from graphroute.runtime.template import Template
 
 PLACE: Final = "<<input>>"
@@ -243,9 +242,16 @@ def _checked(value: Any, packed: Pack) -> str | None:
 
 
 def _fits(value: Any, packed: Pack) -> bool:
-    schema = packed.answer_schema or {}
-    roots = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-    return matches(value, schema, roots)
+    # Imported here: only packs of structured answers need the package loaded.
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    schema: Any = packed.answer_schema
+    try:
+        # A registry of its own that fetches nothing: the default one would ask the network.
+        return bool(validator_for(schema)(schema, registry=Registry()).is_valid(value))
+    except Exception:
+        return False  # a schema that cannot be used: alone, the asker's own parser judges
 
 
 # -- sharing the tokens
