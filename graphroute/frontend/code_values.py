@@ -28,16 +28,13 @@ from graphroute.frontend.attributes import MISSING, bases, held, is_a, member, m
 from graphroute.frontend.recognize import kind_of
 from graphroute.frontend.scope import callable_parts
 from graphroute.frontend.versions import is_installed, is_installed_module, version_of
+from graphroute.ir.node_cache import Unclear
 
 if TYPE_CHECKING:
     from graphroute.frontend.code_walk import CodeWalk
 
 Described = Any
 """Nested tuples of text."""
-
-
-class Unclear(Exception):
-    """Something that code names cannot be told from others of its kind, in words."""
 
 
 _MAX_DEPTH: Final = 24

@@ -16,15 +16,14 @@ from typing import Any, Final
 from graphroute.frontend.attributes import MISSING, held, is_a, module_of
 from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.code_digest import code_digest, names_in
-from graphroute.frontend.code_values import Described, Unclear, describe
+from graphroute.frontend.code_values import Described, describe
 from graphroute.frontend.obstacles import obstacle_of, reads_run_config
 from graphroute.frontend.recognize import is_goal
 from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
 from graphroute.frontend.symbols import Ref
 from graphroute.frontend.versions import is_installed, is_installed_module, source_of, version_of
 from graphroute.frontend.watch import Watch
-
-__all__ = ["CodeWalk", "Digest", "Unclear"]
+from graphroute.ir.node_cache import Unclear
 
 Digest = Callable[[object], str]
 """A canonical digest of a plain value; `TypeError` for what has none."""

@@ -21,9 +21,10 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from graphroute.frontend.code_walk import CodeWalk, Digest, Unclear
+from graphroute.frontend.code_walk import CodeWalk, Digest
+from graphroute.frontend.purity import Proof, prove
 from graphroute.frontend.watch import Watch
-from graphroute.ir.node_cache import CodeKey
+from graphroute.ir.node_cache import CodeKey, Unclear
 
 _TRIES: Final = 3
 
@@ -40,8 +41,9 @@ class Seen:
     def __init__(self, walk: CodeWalk) -> None:
         self.parts, self.watch = dict(walk.parts), walk.watch
         self.obstacles = tuple(walk.obstacles)
-        self.reads_config = walk.reads_config
+        self.reads_config, self.names = walk.reads_config, frozenset(walk.names)
         self.needs_whole_messages = bool(walk.names & WHOLE_MESSAGES)
+        self.proof: Proof | None = None
         self._keys: dict[frozenset[str], CodeKey] = {}
 
     def key(self, without: frozenset[str]) -> CodeKey:
@@ -54,6 +56,8 @@ class Seen:
                 digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
                 parts=parts,
                 needs_whole_messages=self.needs_whole_messages,
+                reads_config=self.reads_config,
+                obstacles=self.obstacles,
             )
         return known
 
@@ -101,6 +105,13 @@ class NodeCode:
         now = self.seen().parts
         return frozenset(k for k, digest in before.parts.items() if now.get(k, digest) != digest)
 
+    def why_not_pure(self) -> str | None:
+        """What stands against a proof that it is pure, as things are; None where it is proven."""
+        seen = self.seen()
+        if seen.proof is None:
+            seen.proof = prove(self._functions)
+        return None if seen.proof.is_pure else seen.proof.against
+
     def _walked(self) -> Seen:
         for left in range(_TRIES - 1, -1, -1):
             walk = CodeWalk(Watch(), digest=self._digest)
@@ -113,6 +124,3 @@ class NodeCode:
                 if not left:
                     raise Unclear(f"its globals change all the time ({fault})") from fault
         raise AssertionError("not reached")
-
-
-__all__ = ["NodeCode", "Seen", "Unclear"]

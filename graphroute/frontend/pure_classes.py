@@ -21,10 +21,10 @@ _PLAIN: Final = (BaseMessage, Document, PromptValue, Send, Command, Enum)
 def why_not_pure_class(cls: Any) -> str | None:
     """None where it is known to be pure, else what stands against it.
 
-    >>> from typing import NamedTuple
-    >>> class Pair(NamedTuple):
-    ...     a: int
-    >>> why_not_pure_class(Pair) is None, why_not_pure_class(open("/dev/null").__class__)
+    >>> from langchain_core.messages import HumanMessage
+    >>> class Client:
+    ...     def __init__(self, host): self.host = host
+    >>> why_not_pure_class(HumanMessage) is None, why_not_pure_class(Client)
     (True, 'whose making is not known to be pure')
     """
     if is_typeddict(cls) or (derives(cls, *_PLAIN) and is_installed_or_plain(cls)):

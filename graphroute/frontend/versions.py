@@ -21,6 +21,7 @@ from graphroute.frontend.recognize import is_library
 
 _FOLDERS: Final = ("site-packages", "dist-packages")
 _OWN: Final = __name__.partition(".")[0]
+_OWN_FOLDER: Final = str(Path(__file__).parent.parent)
 PYTHON: Final = "Python " + ".".join(map(str, sys.version_info[:3]))
 
 
@@ -29,11 +30,12 @@ def is_installed(value: object) -> bool:
     root = module_of(value).partition(".")[0]
     if root == "__main__":
         return False
-    if value is object or root == _OWN or root in sys.stdlib_module_names:
+    if value is object or root in sys.stdlib_module_names:
         return True
     if is_a(value, FunctionType):
         function = cast(FunctionType, value)
-        return is_library(function) or _in_folder(function.__code__.co_filename)
+        file = function.__code__.co_filename
+        return is_library(function) or _in_folder(file) or file.startswith(_OWN_FOLDER)
     return is_installed_module(root)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 Outcome = Literal["hit", "computed", "bypassed"]
 
@@ -45,11 +45,49 @@ class CodeKey:
     parts: a short digest of each, by what it is in words (`"code of 'clean'"`, `"global 'PROMPT'"`)
     needs_whole_messages: the code looks at ids, usage or metadata of messages, not only at what
         was said
+    reads_config: it looks at the config of the run it is in
+    obstacles: why the result must not be kept whoever asks for it, in words
     """
 
     digest: str
     parts: Mapping[str, str] = field(default_factory=dict)
     needs_whole_messages: bool = False
+    reads_config: bool = False
+    obstacles: tuple[str, ...] = ()
+
+
+class Unclear(Exception):
+    """Something a node's code names cannot be told from others of its kind; says what."""
+
+
+class Code(Protocol):
+    """The code of a node, as it is now."""
+
+    def now(self, without: frozenset[str] = frozenset()) -> CodeKey:
+        """Its key but for the parts `without`, which the node itself changes; `Unclear`."""
+        ...
+
+    def changed_since(self, before: CodeKey) -> frozenset[str]:
+        """Parts that are no longer what they were; `Unclear`."""
+        ...
+
+    def why_not_pure(self) -> str | None:
+        """What stands against a proof that it is pure; None where it is proven."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CacheableNode:
+    """A node whose output may be kept: the decision, its runnable, and its code.
+
+    bound: the runnable LangGraph runs, found by identity in a run
+    reads_config: LangGraph gives it the config or the runtime of the run
+    """
+
+    caching: Caching
+    bound: Any
+    code: Code
+    reads_config: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

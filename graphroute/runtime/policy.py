@@ -8,21 +8,26 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from langchain_core.language_models import BaseChatModel
 
 from graphroute.ir.catalog import Catalog, ModelSpec
 from graphroute.ir.feedback import Credit
 from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.node_cache import NodeRecord
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
+from graphroute.runtime import overheard
 from graphroute.runtime.admission import Admission
 from graphroute.runtime.answers import Answers
 from graphroute.runtime.fallback import Outages
 from graphroute.runtime.foretold import foretold
 from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
+
+if TYPE_CHECKING:
+    from graphroute.runtime.node_cache.cache import NodeCache
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +53,7 @@ class Policy:
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
     chats: the models that were given as objects, by pool name
     answers: the cache of models' answers; None: no answer is given twice
+    outputs: the cache of nodes' outputs; None: every node runs each time
     admission: holds each model to what it takes at once; None: every call is made at once
     ask: pauses a run at its limit until somebody gives it a new one
     sink: takes each record as well, to keep it beyond this process; one that raises is dropped
@@ -68,6 +74,7 @@ class Policy:
     outages: Outages = field(default_factory=Outages)
     chats: Mapping[str, BaseChatModel] = field(default_factory=dict)
     answers: Answers | None = None
+    outputs: NodeCache | None = None
     admission: Admission | None = None
     ask: Ask | None = None
     sink: Callable[[CallRecord], None] | None = None
@@ -76,6 +83,7 @@ class Policy:
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _credits: deque[Credit] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
+    _node_records: deque[NodeRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _excess: dict[tuple[str, str], float] = field(default_factory=dict)
     _hints_of: dict[str, RouteHints] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -102,6 +110,7 @@ class Policy:
     def record(self, record: CallRecord) -> None:
         """Keep a finished call."""
         record = foretold(record, self.plan)
+        overheard.note(record)
         with self._lock:
             self._records.append(record)
         if (sink := self.sink) is not None:
@@ -132,6 +141,17 @@ class Policy:
     def excess(self, node: str, model: str) -> float:
         """How many times its bound a call of `node` on `model` has cost, at least 1."""
         return self._excess.get((node, model), 1.0)
+
+    def record_node(self, record: NodeRecord) -> None:
+        """Keep a visit of a node whose output may be cached."""
+        with self._lock:
+            self._node_records.append(record)
+
+    @property
+    def node_records(self) -> tuple[NodeRecord, ...]:
+        """All kept visits of nodes whose output may be cached, oldest first."""
+        with self._lock:
+            return tuple(self._node_records)
 
     @property
     def records(self) -> tuple[CallRecord, ...]:

@@ -1,0 +1,1 @@
+"""The node-output cache: what a node returned is given again while all it hangs on is unchanged."""

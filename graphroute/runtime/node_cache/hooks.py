@@ -1,0 +1,70 @@
+"""Where LangGraph runs a node's runnable: without a run's handle the original runs at once.
+
+`RunnableCallable.invoke` and `ainvoke` are wrapped once per process, as the entry points of chat
+models are (`hook`), so the nodes of the user's graph stay the objects they are.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from langgraph._internal._runnable import RunnableCallable
+
+from graphroute.runtime import hook
+from graphroute.runtime.lineage import find_handle
+from graphroute.runtime.node_cache.running import twin
+from graphroute.runtime.node_path import node_path
+
+
+def around_invoke(original: Any) -> Any:
+    """`invoke` of a runnable that may be a node's."""
+
+    @functools.wraps(original)
+    def invoke(
+        self: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
+        config: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        return original(_cached(self, config), input, config, **kwargs)
+
+    return invoke
+
+
+def around_ainvoke(original: Any) -> Any:
+    """`ainvoke` of a runnable that may be a node's."""
+
+    @functools.wraps(original)
+    async def ainvoke(
+        self: Any,
+        input: Any,  # noqa: A002 - as above
+        config: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        return await original(_cached(self, config), input, config, **kwargs)
+
+    return ainvoke
+
+
+def _cached(bound: Any, config: Any) -> Any:
+    """The runnable itself, or its twin that asks the cache."""
+    if (handle := find_handle(config)) is None or (cache := handle.policy.outputs) is None:
+        return bound
+    if not cache.holds(bound) or not config:
+        return bound
+    metadata = config.get("metadata") or {}
+    place = handle.path(node_path(metadata, base_depth=handle.base_depth))
+    node = cache.find(bound, place)
+    if node is None:
+        return bound
+    begin = functools.partial(_begin, cache, node, place, handle, config)
+    return twin(bound, cache, begin)
+
+
+def _begin(cache: Any, node: Any, place: str, handle: Any, config: Any, state: Any) -> Any:
+    return cache.visit(node, place=place, handle=handle, config=config, state=state)
+
+
+hook.also(RunnableCallable, "invoke", around_invoke)
+hook.also(RunnableCallable, "ainvoke", around_ainvoke)

@@ -1,0 +1,145 @@
+"""Run a cacheable node: give what is known, or run its function and keep what it returns.
+
+The node's runnable is copied for the visit, and only the function in the copy is another, so that
+arguments, callbacks and context come as ever. Sync and async differ in how they wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from langchain_core.runnables.config import run_in_executor
+
+from graphroute.runtime.flight import Flight
+from graphroute.runtime.node_cache.cache import NodeCache
+from graphroute.runtime.node_cache.visit import Found, Visit
+from graphroute.runtime.overheard import overhear
+
+MAX_WAIT_S: Final = 600.0
+"""How long a visit waits for an equal one; then it runs the node itself."""
+
+
+def twin(bound: Any, cache: NodeCache, visit: Callable[[Any], Visit | None]) -> Any:
+    """A copy of a node's runnable whose functions ask the cache.
+
+    visit: begins a visit for a state; None where the function is to run as if there were no cache
+    """
+    made = copy.copy(bound)
+    func, afunc = bound.func, bound.afunc
+    if func is not None:
+        made.func = _sync(func, cache, visit)
+    if isinstance(afunc, functools.partial) and afunc.func is run_in_executor:
+        made.afunc = functools.partial(run_in_executor, None, made.func)
+    elif afunc is not None:
+        made.afunc = _async(afunc, cache, visit)
+    return made
+
+
+def _sync(func: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -> Any:
+    @functools.wraps(func, updated=())
+    def node(state: Any, *args: Any, **kwargs: Any) -> Any:
+        if (visit := begin(state)) is None:
+            return func(state, *args, **kwargs)
+        found = _known(visit)
+        if found is not None:
+            return found.value
+        try:
+            given, reads = visit.begin()
+            started = time.perf_counter()
+            with overhear() as calls:
+                value = func(given, *args, **kwargs)
+        except BaseException as error:
+            visit.leave(error=error)
+            raise
+        took_s = time.perf_counter() - started
+        return cache.keep(visit, value, reads, calls, took_s=took_s)
+
+    return node
+
+
+def _async(afunc: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -> Any:
+    @functools.wraps(afunc, updated=())
+    async def node(state: Any, *args: Any, **kwargs: Any) -> Any:
+        if (visit := begin(state)) is None:
+            return await afunc(state, *args, **kwargs)
+        found = await _aknown(visit)
+        if found is not None:
+            return found.value
+        try:
+            given, reads = visit.begin()
+            started = time.perf_counter()
+            with overhear() as calls:
+                value = await afunc(given, *args, **kwargs)
+        except BaseException as error:
+            visit.leave(error=error)
+            raise
+        took_s = time.perf_counter() - started
+        return cache.keep(visit, value, reads, calls, took_s=took_s)
+
+    return node
+
+
+def _known(visit: Visit) -> Found | None:
+    """The result, looked up or computed by an equal visit; None: this one is to run the node."""
+    while True:
+        found, flight = _step(visit)
+        if flight is None:
+            return found
+        over = threading.Event()
+        flight.when_over(over.set)
+        # A thread that runs an event loop would keep the task it waits for from going on.
+        if _in_loop() or not over.wait(MAX_WAIT_S):
+            return None
+        if (found := visit.landed(flight)) is not None or flight.error is not None:
+            return found
+
+
+async def _aknown(visit: Visit) -> Found | None:
+    """`_known`, awaiting."""
+    while True:
+        found, flight = _step(visit)
+        if flight is None:
+            return found
+        over = asyncio.Event()
+        flight.when_over(functools.partial(_wake, asyncio.get_running_loop(), over))
+        try:
+            await asyncio.wait_for(over.wait(), MAX_WAIT_S)
+        except TimeoutError:
+            return None
+        if (found := visit.landed(flight)) is not None or flight.error is not None:
+            return found
+
+
+def _step(visit: Visit) -> tuple[Found | None, Flight[bytes] | None]:
+    """What is known, or the flight to wait for; neither where this visit leads."""
+    found = visit.find()
+    if found is not None:
+        return found, None
+    flight = visit.join()
+    if flight is None or not flight.is_leader:
+        return None, flight
+    # Another may have landed between looking and joining.
+    found = visit.find()
+    if found is not None:
+        visit.give_way()
+    return found, None
+
+
+def _wake(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # its loop has ended meanwhile, and the waiting visit with it
+        loop.call_soon_threadsafe(over.set)
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

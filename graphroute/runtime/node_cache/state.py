@@ -1,0 +1,127 @@
+"""The state a node is given, by the digests of its parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+from langchain_core.messages import BaseMessage
+
+from graphroute.ir.node_cache import Tracing
+from graphroute.runtime.canonical import Messages, digest
+from graphroute.runtime.node_cache.reads import (
+    ALL,
+    NAMES,
+    Read,
+    Reads,
+    TracedObject,
+    TracedState,
+    field_names,
+)
+
+_MISSING: Final = object()
+_MAX_DEPTH: Final = 6
+
+
+class State:
+    """One visit's state. A part that has no canonical digest raises `Unkeyable`.
+
+    messages: whether messages count by what was said or by all their fields
+    """
+
+    def __init__(self, value: Any, *, messages: Messages) -> None:
+        self.value, self._messages = value, messages
+        self._digests: dict[Read, str] = {}
+
+    def digest(self, part: Read) -> str:
+        """The digest of a part; taken once, before the node runs and may change what it reads."""
+        found = self._digests.get(part)
+        if found is None:
+            found = self._digests[part] = self._digest(part)
+        return found
+
+    def _digest(self, part: Read) -> str:
+        if part == ALL and _is_plain(self.value):
+            # Put together from its keys, so that what is digested already counts.
+            each = (f"{key!r} {self.digest(('key', key))}" for key in sorted(self.value))
+            return _hash("\n".join(("all", *each)))
+        value = self.part(part)
+        if value is _MISSING:
+            return "missing"
+        return digest(value, messages=self._messages)
+
+    def part(self, part: Read) -> Any:
+        """The value of a part."""
+        kind, name = part
+        if kind == "key":
+            return self.value.get(name, _MISSING) if isinstance(self.value, dict) else _MISSING
+        if kind == "attribute":
+            return getattr(self.value, name, _MISSING)
+        if kind == "names":
+            return sorted(map(repr, self.value)) if isinstance(self.value, dict) else _MISSING
+        return self.value
+
+    def key(self, base: str, reads: Iterable[Read]) -> str:
+        """The key of a result that hangs on these parts."""
+        each = (f"{kind} {name!r} {self.digest((kind, name))}" for kind, name in reads)
+        return _hash("\n".join((base, *each)))
+
+    def traced(self, tracing: Tracing) -> tuple[Any, Reads]:
+        """What to give the node, and where its reads are written down."""
+        reads = Reads()
+        if tracing == "items" and type(self.value) is dict:
+            return TracedState(self.value, reads), reads
+        if tracing == "attributes" and not isinstance(self.value, dict):
+            return TracedObject(self.value, reads), reads
+        reads.add(ALL)
+        return self.value, reads
+
+    def prepare(self, tracing: Tracing) -> None:
+        """Take the digests of all parts that may be read, before the node can change them.
+
+        A part without one is left out; it matters only if it is read.
+        """
+        parts: list[Read] = []
+        if tracing == "items" and type(self.value) is dict:
+            parts = [NAMES, *(("key", key) for key in self.value if type(key) is str)]
+        elif tracing == "attributes" and not isinstance(self.value, dict):
+            parts = [("attribute", name) for name in sorted(field_names(self.value))]
+        for part in (*parts, ALL):
+            with suppress(TypeError):
+                self.digest(part)
+
+    def is_unchanged(self, reads: Iterable[Read]) -> bool:
+        """Whether what was read still is what it was before the node ran."""
+        try:
+            fresh = State(self.value, messages=self._messages)
+            return all(fresh.digest(part) == self.digest(part) for part in reads)
+        except TypeError:
+            return False
+
+    def messages(self, reads: Iterable[Read]) -> list[BaseMessage]:
+        """The messages in what was read, in an order that equal states share."""
+        found: list[BaseMessage] = []
+        for part in reads:
+            _collect(self.part(part), found, _MAX_DEPTH)
+        return found
+
+
+def _collect(value: Any, found: list[BaseMessage], depth: int) -> None:
+    if isinstance(value, BaseMessage):
+        found.append(value)
+    elif depth and isinstance(value, dict):
+        for key in sorted(value, key=repr):
+            _collect(value[key], found, depth - 1)
+    elif depth and isinstance(value, (list, tuple)):
+        for item in value:
+            _collect(item, found, depth - 1)
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) is dict and all(type(key) is str for key in value)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
