@@ -32,12 +32,8 @@ def is_needed(problem: Problem) -> bool:
 
 def resident_sets(problem: Problem) -> Iterator[tuple[Problem, float]]:
     """Problems restricted to one set of local models each, with the seconds to load them."""
-    local = [
-        m
-        for m in range(len(problem.models))
-        if problem.is_local(m) and problem.feasible[:, m].any()
-    ]
-    holds = {m: problem.holds(m) for m in local}
+    holds = {m: problem.holds(m) for m in range(len(problem.models)) if problem.is_local(m)}
+    local = [m for m, uses in holds.items() if (uses & problem.feasible).any()]
     tried = 0
     for size in range(len(local) + 1):
         for kept in combinations(local, size):

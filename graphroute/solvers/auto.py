@@ -3,8 +3,8 @@
 1. Lagrangian prices give a bound and a repaired assignment; a gap below `SMALL_GAP` on a large
    problem ends it there.
 2. Label setting proves the optimum on problems of ordinary size, with those prices as its bound.
-3. Where the labels outgrow their limit and the gap is still above `LARGE_GAP`, HiGHS takes the
-   problem for what is left of the time limit.
+3. Where the labels outgrow their limit and the gap is still above `LARGE_GAP`, HiGHS sets out from
+   the best assignment found, for what is left of the time limit.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class Auto:
         """The best assignment found within the time limit."""
         ends = time.monotonic() + time_limit_s
 
+        is_large = len(problem.nodes) >= LARGE
+        is_timed = problem.deadline_s is not None and len(problem.nodes) >= TIMED
+        good = GOOD_GAP if is_timed else SMALL_GAP if is_large else GAP_PROVED
+
         def fallback(hard: Problem, found: Solution | None) -> Solution:
             if found is not None and found.gap <= LARGE_GAP:
                 return found
@@ -48,7 +52,8 @@ class Auto:
                 return found or Solution(status="time_limit", solver="auto")
             from graphroute.solvers import milp
 
-            proved = milp.build().once(hard, time_limit_s=left)
+            start = () if found is None else found.choice
+            proved = milp.build().once(hard, time_limit_s=left, start=start, good_gap=good)
             if found is None or not found.choice or proved.status == "infeasible":
                 return proved
             best = max(found, proved, key=lambda s: s.value)
@@ -61,13 +66,11 @@ class Auto:
                 time_price=found.time_price,
             )
 
-        is_large = len(problem.nodes) >= LARGE
-        is_timed = problem.deadline_s is not None and len(problem.nodes) >= TIMED
         return run(
             problem,
             "exact" if not is_large else "lagrangian",
-            stop_gap=GOOD_GAP if is_timed else SMALL_GAP if is_large else GAP_PROVED,
-            accept=GOOD_GAP if is_timed else SMALL_GAP if is_large else 0.0,
+            stop_gap=good,
+            accept=good if good > GAP_PROVED else 0.0,
             fallback=fallback,
             ends=ends,
         )

@@ -13,6 +13,7 @@ Parallelizing the dual revised simplex method, Mathematical Programming Computat
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 from graphroute.ir.problem import Problem, Solution
 from graphroute.solvers import _conflict
-from graphroute.solvers._portfolio import gap
+from graphroute.solvers._portfolio import GAP_PROVED, gap
 
 REQUIRES: tuple[str, ...] = ("numpy", "highspy")
 EXAMPLES: tuple[dict[str, object], ...] = ({},)
@@ -67,8 +68,19 @@ class Milp:
             )
         return replace(found, ms=(time.perf_counter() - started) * 1e3)
 
-    def once(self, problem: Problem, *, time_limit_s: float) -> Solution:
-        """One run of HiGHS; an infeasible problem is not looked into."""
+    def once(
+        self,
+        problem: Problem,
+        *,
+        time_limit_s: float,
+        start: Sequence[int] = (),
+        good_gap: float = 1e-9,
+    ) -> Solution:
+        """One run of HiGHS, until the gap is `good_gap` (relative); an infeasible problem is not
+        looked into.
+
+        start: an assignment that keeps the limits, from which the search sets out
+        """
         if not problem.nodes:
             return Solution(status="optimal", solver=self.name, value=0.0, bound=0.0, gap=0.0)
         if not problem.feasible.any(axis=1).all():
@@ -82,7 +94,7 @@ class Milp:
             ("output_flag", False),
             ("threads", 1),
             ("time_limit", max(time_limit_s, 0.01)),
-            ("mip_rel_gap", 1e-9),
+            ("mip_rel_gap", good_gap),
             ("mip_abs_gap", 1e-12),
             ("primal_feasibility_tolerance", 1e-9),
             ("mip_feasibility_tolerance", 1e-9),
@@ -90,6 +102,10 @@ class Milp:
         ):
             solver.setOptionValue(option, value)
         solver.passModel(program)
+        if start:
+            known = highspy.HighsSolution()
+            known.col_value = _values(problem, pairs, start, program.num_col_)
+            solver.setSolution(known)
         solver.run()
         status = solver.getModelStatus()
         if status in (
@@ -108,15 +124,30 @@ class Milp:
                 choice[i], strongest[i] = k, float(values[column])
         value = problem.value_of(choice)
         bound = max(-float(info.mip_dual_bound), value)
-        is_proved = status == highspy.HighsModelStatus.kOptimal
+        is_done = status == highspy.HighsModelStatus.kOptimal
+        is_proved = gap(bound, value) <= GAP_PROVED
         return Solution(
-            status="optimal" if is_proved else "time_limit",
+            status="optimal" if is_proved else "feasible" if is_done else "time_limit",
             solver=self.name,
             choice=tuple(choice),
             value=value,
             bound=bound,
             gap=gap(bound, value),
         )
+
+
+def _values(
+    problem: Problem, pairs: list[tuple[int, int]], choice: Sequence[int], size: int
+) -> list[float]:
+    """The columns of the program under an assignment."""
+    values = [float(choice[i] == k) for i, k in pairs]
+    is_timed = problem.deadline_s is not None or problem.objective == "latency"
+    if is_timed:
+        values += [problem.step_s(s, choice) for s in problem.timeline if len(s.nodes) > 1]
+    held = problem.held(choice)
+    local = [m for m in range(len(problem.models)) if problem.is_local(m)]
+    loads = local if size > len(values) else []
+    return values + [float(m in held) for m in loads]
 
 
 def _program(problem: Problem) -> tuple[HighsLp, list[tuple[int, int]]]:
