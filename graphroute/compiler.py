@@ -12,18 +12,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from graphroute import keeping, registry
+from graphroute import keeping, memory, registry
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.langgraph import Walked, walk
+from graphroute.ir.facts import Observed
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.rest import Happened
 from graphroute.ir.storage import Store
 from graphroute.keeping import home as home
+from graphroute.memory import MemoryLimit
 from graphroute.planner import make_plan
 from graphroute.pool import Models, Pool, build_pool
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
@@ -56,6 +59,7 @@ class Compilation:
     seed: int
     cache: bool | str | Cache | None = None
     batch: str | BatchPolicy | None = None
+    memory_limit_bytes: MemoryLimit = "auto"
     kept: Store = field(default_factory=Store)
 
     def walked(self) -> Walked:
@@ -66,23 +70,39 @@ class Compilation:
         """The models a plan may choose from."""
         return build_pool(self.models, walked.chats, budgeted=self.budget.is_limited)
 
-    def plan(self, walked: Walked, pool: Pool) -> Plan:
-        """Plan over the pool; a pool of the graph's own models leaves every node its own."""
+    def plan(self, walked: Walked, pool: Pool, *, observed: Observed | None = None) -> Plan:
+        """Plan over the pool; a pool of the graph's own models leaves every node its own.
+
+        observed: what earlier runs showed
+        """
         graph = walked.graph
         if self.models is None:
             graph = _with_own_models_only(graph, pool.catalog.names)
         step_scorer = registry.build("scorers", "structural")
         if not isinstance(step_scorer, StepScorer):  # pragma: no cover - contract-tested
             raise TypeError("scorer 'structural' scores no steps")
-        return make_plan(
-            replace(graph, warnings=(*graph.warnings, *pool.warnings, *_remarks(graph))),
-            pool.catalog,
+        limit = memory.limit_bytes(self.memory_limit_bytes, pool.catalog)
+        plan_graph = partial(
+            make_plan,
+            catalog=pool.catalog,
             budget=self.budget,
             objective=self.objective,
             deadline_s=self.deadline_s,
             seed=self.seed,
             step_scorer=step_scorer,
+            observed=observed,
         )
+        remarks = (*graph.warnings, *pool.warnings, *_remarks(graph))
+        if limit is None or self.memory_limit_bytes != "auto":
+            return plan_graph(replace(graph, warnings=remarks), memory_limit_bytes=limit)
+        room = f"{limit / 1e9:.1f} GB of memory for local models"
+        said = f"{room}: not all of the pool's fit in it at once"
+        found = plan_graph(replace(graph, warnings=(*remarks, said)), memory_limit_bytes=limit)
+        if _lacks_memory(found):
+            # What is free now is no promise, and a graph that ran before must run.
+            said = f"{room} are free, too little for any plan: planned without that limit"
+            found = plan_graph(replace(graph, warnings=(*remarks, said)), memory_limit_bytes=None)
+        return found
 
     def periods(self) -> PeriodLedger | None:
         """The ledger of day and month budgets; a file is touched only where one is set."""
@@ -162,11 +182,13 @@ def compilation(
     cache: bool | str | Cache | None = None,
     batch: str | BatchPolicy | None = None,
     store: str | Path | Store | bool | None = None,
+    memory_limit_bytes: MemoryLimit = "auto",
     seed: int = 0,
 ) -> Compilation:
     """Check the arguments of `optimize()` and keep them."""
     limits = budget if isinstance(budget, Budget) else Budget(per_run_usd=budget)
     kept = keeping.stated(store)
+    memory.check(memory_limit_bytes)
     for name, hints in (nodes or {}).items():
         if not isinstance(hints, RouteHints):
             raise InvalidValue(
@@ -187,6 +209,7 @@ def compilation(
         seed=seed,
         cache=cache,
         batch=batch,
+        memory_limit_bytes=memory_limit_bytes,
     )
 
 
@@ -213,6 +236,7 @@ def plan(
     cache: bool | str | Cache | None = None,
     batch: str | BatchPolicy | None = None,
     store: str | Path | Store | bool | None = None,
+    memory_limit_bytes: MemoryLimit = "auto",
     seed: int = 0,
 ) -> Plan:
     """The plan `optimize()` would run by; opens no model and runs nothing.
@@ -231,6 +255,7 @@ def plan(
         cache=cache,
         batch=batch,
         store=store,
+        memory_limit_bytes=memory_limit_bytes,
         seed=seed,
     )
     walked = job.walked()
@@ -249,6 +274,7 @@ def optimize(
     cache: bool | str | Cache | None = None,
     batch: str | BatchPolicy | None = None,
     store: str | Path | Store | bool | None = None,
+    memory_limit_bytes: MemoryLimit = "auto",
     seed: int = 0,
 ) -> Any:
     """A stand-in for a compiled LangGraph graph whose model calls follow a plan.
@@ -268,6 +294,8 @@ def optimize(
     batch: how calls of a fan-out go together: None is `"immediate"`; see docs/batching.md
     store: folder of the records, the day and month ledger and the cache (default `GRAPHROUTE_HOME`,
         else the user's data folder); a `Store` says what is kept there, False keeps no records
+    memory_limit_bytes: what local models may hold together; `"auto"`: what this machine has free,
+        where not all of them would fit; None for no limit
     seed: for whatever is drawn at random; the same input and seed give the same plan
 
     Returns an object of the graph's own class with `plan`, `records`, `report()`, `replan()`,
@@ -297,12 +325,14 @@ def optimize(
         cache=cache,
         batch=batch,
         store=store,
+        memory_limit_bytes=memory_limit_bytes,
         seed=seed,
     )
     walked = job.walked()
     pool = job.pool(walked)
     made = _feasible(job.plan(walked, pool))
-    if made.budget.per_run_usd is not None and made.assignments:
+    is_bound = job.budget.is_limited or job.deadline_s is not None or job.objective == "cost"
+    if is_bound and made.assignments:
         made.rest(Happened())  # builds its tables now, not inside the first run that needs them
     for warning in made.graph.warnings:
         logger.warning("%s", warning)
@@ -344,6 +374,13 @@ def optimize(
     feedback = keeping.feedback_on(policy, records)
     routing = Routing(policy, report=report, replan=replan, feedback=feedback, store=records)
     return wrap(job.graph, routing)
+
+
+def _lacks_memory(made: Plan) -> bool:
+    return made.infeasible is not None and "memory" in (
+        made.infeasible.limit,
+        *(each.limit for each in made.infeasible.conflict),
+    )
 
 
 def _feasible(made: Plan) -> Plan:

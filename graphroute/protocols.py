@@ -7,6 +7,7 @@
 | `PromptScorer` | how hard is this prompt? | `scorers/` |
 | `TrainableScorer` | … and which model answers it well, learned from outcomes? | `scorers/` |
 | `Solver` | which model for which step? | `solvers/` |
+| `Signal` | what is this machine like now? | `signals/` |
 | `Cache` | where is kept what need not be computed again? | `caches/` |
 | `BatchPolicy` | which calls wait for one another, and who goes next? | `batching/` |
 
@@ -166,6 +167,18 @@ class Solver(Protocol):
     def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
         """The best assignment found, with status, bound and gap."""
         ...
+
+
+@runtime_checkable
+class Signal(Protocol):
+    """Reads what this machine is like now; changes nothing and asks nobody outside."""
+
+    name: str
+
+    def read(self) -> Mapping[str, float]:
+        """Figures by name, each with its unit at the end; what is not known is left out."""
+        ...
+
 
 
 @runtime_checkable
