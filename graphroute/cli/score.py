@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,6 +42,22 @@ def command(
     weak: Annotated[
         str | None, typer.Option("--weak", help="The weak model that would answer otherwise.")
     ] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Outcomes of models that the weights do not know, as for train; with --models.",
+        ),
+    ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quality",
+            metavar="NAME=P",
+            help="Your prior for a new model: its chance on a task of middle difficulty.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="CSV instead of stdout.")
     ] = None,
@@ -59,6 +76,8 @@ def command(
             name=router.name,
             next_step="leave --models out, or use lexical, mf or similarity",
         )
+    if labels or quality:
+        router = _joined(router, labels or [], _priors(quality or []), names)
     buffer = io.StringIO()
     rows = csv.writer(buffer, lineterminator="\n")
     rows.writerow(("id", "model", "score") if names else ("id", "score"))
@@ -82,3 +101,45 @@ def command(
                 )
             tell("prompts", min(start + _BATCH, len(texts)) / len(texts))
     write(buffer.getvalue(), out)
+
+
+def _joined(
+    router: Any, labels: Sequence[Path], priors: Mapping[str, float], names: Sequence[str] | None
+) -> Any:
+    """The router with the models that join it: by labels, by a stated quality, or by both."""
+    from graphroute.evaluation import outcomes
+    from graphroute.scorers.joining import Joined
+
+    if not names:
+        raise InvalidValue(
+            "--labels and --quality are about single models", next_step="name them by --models"
+        )
+    joined = Joined(router)
+    found = outcomes.read(labels) if labels else None
+    told = [m for m in (found.models if found else ()) if m not in router.models]
+    for model in dict.fromkeys([*told, *priors]):
+        prompts: Sequence[str] = ()
+        correct: Sequence[float] = ()
+        if found is not None and model in found.models:
+            column = found.correct[:, found.models.index(model)]
+            rows = [i for i, value in enumerate(column) if value == value]
+            prompts = [found.prompts[i] for i in rows]
+            correct = [float(column[i]) for i in rows]
+        joined.join(model, prompts, correct, quality=priors.get(model))
+    return joined
+
+
+def _priors(stated: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for text in stated:
+        # From the right: a model's name may hold an equals sign, a number does not.
+        name, _, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise InvalidValue(
+                f"--quality {text!r}", value=text, next_step="write it like corp:assistant=0.7"
+            )
+    return found

@@ -4,12 +4,15 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from graphroute.cli import run
+from graphroute.ir.record import CallRecord
+from graphroute.store.records import RecordStore
 
 
 def made(folder: Path, n: int = 240) -> Path:
@@ -163,3 +166,163 @@ def test_misuse_is_one_line_and_exit_code_2(
     assert message in told
     assert "Traceback" not in told
     assert not (tmp_path / "w").exists()
+
+
+def recorded(path: Path, *rows: Mapping[str, object]) -> Path:
+    base = {"node": "draft", "model": "weak", "cost_nano": 1_000_000}
+    path.write_text(json.dumps({"records": [{**base, **row} for row in rows]}))
+    return path
+
+
+def test_calibrating_on_records_with_prompts_is_the_same_as_on_the_prompts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f"{'Prove the theorem' if i % 2 else 'Add the apples'} {i}" for i in range(40)]
+    file = tmp_path / "p.csv"
+    file.write_text("id,prompt\n" + "".join(f"{i},{t}\n" for i, t in enumerate(texts)))
+    kept = recorded(tmp_path / "r.json", *({"prompt": t} for t in texts))
+    answers = []
+    for source in ([str(file)], ["--records", str(kept)]):
+        assert run(["calibrate", *source, "--strong-share", "0.5", "--json"]) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    assert answers[0]["of"] == "need"
+    assert answers[0]["model"].startswith("router-lexical-0.")
+
+
+def test_records_without_prompts_are_calibrated_by_their_difficulty_and_what_they_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"difficulty": i / 100, "model": "weak" if i < 60 else "strong"} for i in range(100)]
+    for row in rows:
+        row["cost_nano"] = 1_000_000 if row["model"] == "weak" else 11_000_000
+    path = recorded(tmp_path / "r.json", *rows, {"difficulty": None})
+    assert run(["calibrate", "--records", str(path), "--budget", "0.004", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    # A weak call costs $0.001 and a strong one $0.011: $0.004 a call is 30 % strong.
+    assert answer["wanted_share"] == pytest.approx(0.3)
+    assert answer["threshold"] == pytest.approx(0.70)
+    assert (answer["of"], answer["prompts"]) == ("difficulty", 100)
+    assert "model" not in answer
+
+
+def test_calibrating_on_one_node_of_a_record_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = RecordStore(tmp_path / "records.sqlite3")
+    for i in range(20):
+        store.add(call("draft" if i < 10 else "check", difficulty=i / 20))
+    assert store.flush()
+    command = ["calibrate", "--records", str(tmp_path), "--strong-share", "0.2", "--json"]
+    assert run([*command, "--node", "draft"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["prompts"], answer["threshold"]) == (10, 0.4)
+    assert run([*command, "--node", "nowhere"]) == 2
+    assert "'check', 'draft'" in capsys.readouterr().err
+
+
+def test_a_sample_of_the_prompts_depends_on_the_seed_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded(tmp_path / "r.json", *({"difficulty": i / 500} for i in range(500)))
+    answers = []
+    for seed in ("1", "1", "2"):
+        command = ["calibrate", "--records", str(path), "--strong-share", "0.3", "--json"]
+        assert run([*command, "--limit", "50", "--seed", seed]) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    assert answers[0]["threshold"] != answers[2]["threshold"]
+    assert answers[0]["prompts"] == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "record 1 is no object"),
+        ("{}", "no list under 'records'"),
+        ("nonsense", "has no records"),
+        ('[{"node": "a"}]', "names no node and model"),
+        ('[{"node": "a", "model": "m", "cost_nano": -1}]', "cost_nano is -1"),
+        ('[{"node": "a", "model": "m", "difficulty": 2}]', "difficulty is 2"),
+        ('[{"node": "a", "model": "m"}]', "none of 1 records has a prompt or a difficulty"),
+        ("[]", "has no calls"),
+    ],
+)
+def test_records_that_cannot_be_used_are_told(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    assert run(["calibrate", "--records", str(path), "--strong-share", "0.5"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_calibrating_needs_one_source(
+    prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["calibrate", "--strong-share", "0.5"]) == 2
+    both = [str(prompts), "--records", str(tmp_path / "r.json")]
+    assert run(["calibrate", *both, "--strong-share", "0.5"]) == 2
+    assert capsys.readouterr().err.count("one of PROMPTS.csv and --records") == 2
+
+
+def test_a_new_model_joins_by_its_labels_and_by_a_stated_quality(
+    data: Path, prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "w"
+    assert run(["train", "--data", str(data), "--out", str(weights)]) == 0
+    known, outcomes = tmp_path / "known.csv", tmp_path / "labels.csv"
+    lines = [("Prove the theorem" if i % 2 else "Add the apples", i) for i in range(40)]
+    known.write_text("id,prompt\n" + "".join(f"q{i},{t} {i} now\n" for t, i in lines))
+    # The newcomer is right on all sums and on no proof.
+    outcomes.write_text("id,model,correct\n" + "".join(f"q{i},new,{1 - i % 2}\n" for _, i in lines))
+
+    def scores(*options: str) -> dict[str, float]:
+        command = ["score", str(prompts), "--weights", str(weights), "--models", "new,weak"]
+        assert run([*command, *options]) == 0
+        found = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        return {row["id"]: float(row["score"]) for row in found if row["model"] == "new"}
+
+    plain = scores()
+    stated = scores("--quality", "new=0.95")
+    learned = scores("--labels", str(known), "--labels", str(outcomes))
+    assert stated["b"] > plain["b"]
+    assert learned["b"] - learned["a"] > plain["b"] - plain["a"]
+    assert learned["b"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--quality", "new"], "corp:assistant=0.7"),
+        (["--quality", "new=high"], "corp:assistant=0.7"),
+        (["--quality", "new=2"], "strictly between 0 and 1"),
+    ],
+)
+def test_bad_priors_are_told(
+    options: list[str], message: str, prompts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["score", str(prompts), "--models", "new", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert run(["score", str(prompts), *options[:1], "new=0.5"]) == 2
+    assert "name them by --models" in capsys.readouterr().err
+
+
+def call(node: str, difficulty: float) -> CallRecord:
+    return CallRecord(
+        run_id="r",
+        node=node,
+        step=1,
+        planned=None,
+        model="weak",
+        why="plan",
+        own_model=None,
+        in_tokens=1,
+        out_tokens=1,
+        is_estimated=False,
+        cost_nano=0,
+        baseline_nano=None,
+        started_s=1_800_000_000.0,
+        took_s=0.1,
+        difficulty=difficulty,
+    )
