@@ -20,13 +20,15 @@ from pydantic import ValidationError
 
 from graphroute.errors import InvalidResume, LedgerUnavailable
 from graphroute.ir.hints import NANO
+from graphroute.ir.node_cache import NodeRecord
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
-from graphroute.runtime import hook, lineage
+from graphroute.runtime import hook, lineage, own_cache
 from graphroute.runtime.course import Course
 from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.feedback import new_run_id, run_id_in
 from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.node_cache import hooks as node_hooks
 from graphroute.runtime.node_path import segments
 from graphroute.runtime.pause import Answer, RunState, limit_nano
 from graphroute.runtime.policy import Policy
@@ -67,6 +69,7 @@ def wrap(graph: Pregel[Any, Any, Any, Any], routing: Routing) -> Any:
     routed = copy.copy(graph)
     routed.__class__ = _routed_class(_plain_class(type(graph)))
     setattr(routed, _ATTRIBUTE, routing)
+    own_cache.planned(routed, routing.policy)
     return routed
 
 
@@ -77,6 +80,7 @@ def unwrap(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
     plain = copy.copy(graph)
     del plain.__dict__[_ATTRIBUTE]
     plain.__class__ = _plain_class(type(graph))
+    own_cache.planned(plain, None)
     return plain
 
 
@@ -89,6 +93,7 @@ def _plain_class(kind: Any) -> Any:
 
 for _method in ("stream", "astream"):
     hook.also(Pregel, _method, hook.graph_stream)
+node_hooks.register()
 
 
 def _ask(shown: Mapping[str, object]) -> int:
@@ -230,6 +235,11 @@ def _routed_class(kind: Any) -> Any:
         def records(self) -> tuple[CallRecord, ...]:
             """One record per model call of all runs so far, oldest first."""
             return self.__dict__[_ATTRIBUTE].policy.records  # type: ignore[no-any-return]
+
+        @property
+        def node_records(self) -> tuple[NodeRecord, ...]:
+            """One record per visit of a node whose output may be cached, oldest first."""
+            return self.__dict__[_ATTRIBUTE].policy.node_records  # type: ignore[no-any-return]
 
         @property
         def last_run_id(self) -> str:

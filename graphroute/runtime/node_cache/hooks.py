@@ -66,5 +66,7 @@ def _begin(cache: Any, node: Any, place: str, handle: Any, config: Any, state: A
     return cache.visit(node, place=place, handle=handle, config=config, state=state)
 
 
-hook.also(RunnableCallable, "invoke", around_invoke)
-hook.also(RunnableCallable, "ainvoke", around_ainvoke)
+def register() -> None:
+    """Have `hook.install` put both in place."""
+    hook.also(RunnableCallable, "invoke", around_invoke)
+    hook.also(RunnableCallable, "ainvoke", around_ainvoke)
