@@ -372,7 +372,14 @@ def optimize(
         return Report.of(shared.records, plan=shared.plan)
 
     feedback = keeping.feedback_on(policy, records)
-    routing = Routing(policy, report=report, replan=replan, feedback=feedback, store=records)
+    routing = Routing(
+        policy,
+        report=report,
+        replan=replan,
+        feedback=feedback,
+        history=keeping.history_of(policy, records),
+        store=records,
+    )
     return wrap(job.graph, routing)
 
 

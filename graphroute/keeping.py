@@ -13,12 +13,14 @@ from graphroute.errors import InvalidValue, StoreUnavailable
 from graphroute.ir.feedback import Feedback
 from graphroute.ir.plan import Plan
 from graphroute.ir.storage import Store
-from graphroute.ir.tally import Shape
+from graphroute.ir.tally import Shape, Span
+from graphroute.report.span import SpanReport
 from graphroute.runtime.feedback import check_run, shares, verdict_given
 from graphroute.runtime.policy import Policy
 from graphroute.store.records import DAY_S, FILE, RecordStore
 
 GiveFeedback = Callable[[str, object, str | None, str], None]
+History = Callable[[float | None, float | None], SpanReport]
 
 
 def home() -> Path:
@@ -70,6 +72,18 @@ def shape_of(plan: Plan) -> Shape:
         nodes=tuple(node.name for node in graph.nodes),
         edges=tuple((edge.source, edge.target, edge.probability) for edge in graph.edges),
     )
+
+
+def history_of(policy: Policy, kept: RecordStore | None) -> History | None:
+    """`fast.history`: the report of a span over this graph's records."""
+    if kept is None:
+        return None
+
+    def history(since_s: float | None, until_s: float | None) -> SpanReport:
+        graph = policy.plan.graph.fingerprint
+        return SpanReport.of(kept.tally(Span(since_s=since_s, until_s=until_s, graph=graph)))
+
+    return history
 
 
 def feedback_on(policy: Policy, kept: RecordStore | None) -> GiveFeedback:

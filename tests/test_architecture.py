@@ -86,6 +86,7 @@ CLI_ONLY = {"rich", "typer"}
 TYPES_ONLY = {
     ("protocols.py", "langchain_core.language_models"),
     ("runtime/routed_graph.py", "graphroute.report"),
+    ("runtime/routed_graph.py", "graphroute.report.span"),
 }
 """Named for the type checker and never loaded: what `open()` gives, what `report()` gives."""
 

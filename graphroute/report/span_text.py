@@ -19,6 +19,7 @@ EMPTY: Final = "no model call is recorded in this span"
 _HEAD: Final = (
     *("node", "model", "calls", "cost", "saved", "p50", "p95", "quality", "planned", "notes"),
 )
+_TERMINAL: Final = (*("node", "model", "calls", "cost", "saved", "p50", "p95", "quality", "notes"),)
 _DAY_HEAD: Final = ("day", "calls", "cost", "saved", "cached", "failed", "quality")
 _WORDS: Final = ("node", "model", "notes", "day")
 
@@ -64,6 +65,18 @@ def cells(row: Row) -> tuple[str, ...]:
         "" if row.predicted_quality is None else f"{row.predicted_quality:.2f}",
         notes(row),
     )
+
+
+def short_cells(row: Row) -> tuple[str, ...]:
+    """The same for a terminal's width: half an interval for money, bounds without their zero."""
+    saved = "" if row.saved_usd is None else usd(row.saved_usd)
+    if row.saved_usd is not None and row.saved_high_usd is not None:
+        saved += f" ±{usd(row.saved_high_usd - row.saved_usd).lstrip('$')}"
+    quality = "" if row.quality is None else f"{row.quality:.2f}"
+    if row.quality_low is not None and row.quality_high is not None:
+        quality += f" ({row.quality_low:.2f}–{row.quality_high:.2f})"
+    whole = cells(row)
+    return (*whole[:4], saved, *whole[5:7], quality, whole[9])
 
 
 def day_cells(day: Day) -> tuple[str, ...]:
@@ -132,13 +145,14 @@ def table(report: SpanReport) -> Group:
     def grid(title: str, head: tuple[str, ...]) -> Table:
         shown = Table(title=title, title_justify="left", header_style="bold", expand=False)
         for name in head:
-            shown.add_column(name, justify="left" if name in _WORDS else "right")
+            is_text = name in _WORDS
+            shown.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text)
         return shown
 
-    main = grid("", _HEAD)
+    main = grid("", _TERMINAL)
     for row in report.rows:
-        main.add_row(*map(escape, cells(row)))
-    main.add_row("all", *map(escape, cells(report.totals)[1:]), style="bold")
+        main.add_row(*map(escape, short_cells(row)))
+    main.add_row("all", *map(escape, short_cells(report.totals)[1:]), style="bold")
     parts: list[Text | Table] = [Text(headline(report)), main]
     if len(report.days) > 1:
         trend = grid(f"per day (UTC, the latest {SHOWN_DAYS})", _DAY_HEAD)

@@ -35,6 +35,7 @@ from graphroute.runtime.policy import Policy
 
 if TYPE_CHECKING:
     from graphroute.report import Report
+    from graphroute.report.span import SpanReport
 
 _ATTRIBUTE = "_graphroute"
 _LOST_ON_COPY = ("_output_mapper", "_state_mapper", "_serde_allowlist")
@@ -44,8 +45,8 @@ _LOST_ON_COPY = ("_output_mapper", "_state_mapper", "_serde_allowlist")
 class Routing:
     """What `fast.plan`, `fast.report()` and `fast.replan()` need; shared by all copies of a graph.
 
-    report, replan and feedback are given by the compiler, which alone knows the modules that do
-    them; store is what keeps the records, None where nothing does.
+    report, replan, feedback and history are given by the compiler, which alone knows the modules
+    that do them; store is what keeps the records, None where nothing does.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class Routing:
         report: Callable[[Policy], Report],
         replan: Callable[[], Plan],
         feedback: Callable[[str, object, str | None, str], None] | None = None,
+        history: Callable[[float | None, float | None], SpanReport] | None = None,
         store: Any = None,
     ) -> None:
         self.policy, self.report, self.replan = policy, report, replan
-        self.feedback, self.store = feedback, store
+        self.feedback, self.history, self.store = feedback, history, store
 
 
 def wrap(graph: Pregel[Any, Any, Any, Any], routing: Routing) -> Any:
@@ -261,6 +263,16 @@ def _routed_class(kind: Any) -> Any:
             """What the runs so far cost and saved, per node."""
             routing: Routing = self.__dict__[_ATTRIBUTE]
             return routing.report(routing.policy)
+
+        def history(
+            self, since_s: float | None = None, until_s: float | None = None
+        ) -> SpanReport | None:
+            """The recorded runs of this graph in all processes; None where no records are kept.
+
+            since_s, until_s: seconds since the epoch, the end excluded
+            """
+            routing: Routing = self.__dict__[_ATTRIBUTE]
+            return None if routing.history is None else routing.history(since_s, until_s)
 
         def replan(self) -> Plan:
             """Plan anew with the pool as it is now; later runs follow the new plan."""

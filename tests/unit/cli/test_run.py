@@ -100,9 +100,10 @@ def test_empty_inputs_are_misuse(command: Command, tmp_path: Path) -> None:
 
 
 def test_report_without_a_file_says_where_records_are(command: Command) -> None:
-    done = command("report")
+    done = command("report", "--store", "nowhere")
     assert done.code == 2
     assert "fast.report()" in done.err
+    assert not Path("nowhere").exists()
     (Path.cwd() / "x.json").write_text('{"schema": "other"}')
     assert command("report", "x.json").code == 2
     assert command("report", "missing.json").code == 2
