@@ -229,9 +229,14 @@ class PlansAgain(Protocol):
     """What `make_plan` leaves on a plan so that it can be planned again under other limits."""
 
     def what_if(
-        self, *, budget: float | None, deadline_s: float | None, without_model: str | None
+        self,
+        *,
+        budget: float | None,
+        deadline_s: float | None,
+        without_model: str | None,
+        memory_limit_bytes: int | None,
     ) -> Plan:
-        """The plan under one change."""
+        """The plan under other limits."""
         ...
 
     def frontier(self) -> tuple[Point, ...]:
@@ -319,10 +324,15 @@ class Plan:
         budget: float | None = None,
         deadline_s: float | None = None,
         without_model: str | None = None,
+        memory_limit_bytes: int | None = None,
     ) -> Plan:
-        """The plan under another budget (USD per run), deadline (s), or without one model."""
-        again = self._again_or_error("what_if")
-        return again.what_if(budget=budget, deadline_s=deadline_s, without_model=without_model)
+        """The plan under another budget (USD per run), deadline (s), memory, or without a model."""
+        return self._again_or_error("what_if").what_if(
+            budget=budget,
+            deadline_s=deadline_s,
+            without_model=without_model,
+            memory_limit_bytes=memory_limit_bytes,
+        )
 
     @property
     def can_replan(self) -> bool:

@@ -41,14 +41,21 @@ class WhatIf:
         return self.replanner().rest(happened)
 
     def what_if(
-        self, *, budget: float | None, deadline_s: float | None, without_model: str | None
+        self,
+        *,
+        budget: float | None,
+        deadline_s: float | None,
+        without_model: str | None,
+        memory_limit_bytes: int | None,
     ) -> Plan:
-        """The plan under another budget (USD per run), deadline, or without one model."""
+        """The plan under another budget (USD per run), deadline or memory, or without one model."""
         money = self.budget if budget is None else replace(self.budget, per_run_usd=budget)
         limits = self.limits
         if deadline_s is not None:
             check_deadline(deadline_s)
             limits = replace(limits, deadline_s=deadline_s)
+        if memory_limit_bytes is not None:
+            limits = replace(limits, memory_bytes=memory_limit_bytes)
         return self.plan_under(money, limits, self.objective, without_model or "")
 
     def frontier(self) -> tuple[Point, ...]:
