@@ -74,15 +74,20 @@ class Pack:
             max_tokens=self.max_tokens,
             # A stop sequence would end the object, not the answer in it.
             stop=(),
-            as_made={k: v for k, v in base.as_made.items() if k not in _OWN_FORM},
+            as_made={},
             tracing={},
         )
 
 
-_OWN_FORM = (
-    *("response_format", "format", "output_format", "output_config", "stop", "stop_sequences"),
-    *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
+_UNDERSTOOD = frozenset(
+    (
+        *("response_format", "format", "output_format", "output_config", "stop", "stop_sequences"),
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
+        *("temperature", "top_p", "seed", "strict", "parallel_tool_calls"),
+        *("ls_structured_output_format", "structured_output_format"),
+    )
 )
+"""Arguments of a call that are told in a `Request`; any other may mean something for one call."""
 
 
 def pack(
@@ -162,8 +167,12 @@ def can_pack(request: Request | None, *, answers: int = 1) -> bool:
 
     >>> can_pack(Request()), can_pack(Request(tools=({"type": "function"},)))
     (True, False)
+    >>> can_pack(Request(as_made={"logprobs": True}))
+    False
     """
     if request is None or answers != 1 or request.tools or request.bound or request.any_json:
+        return False
+    if any(value is not None and key not in _UNDERSTOOD for key, value in request.as_made.items()):
         return False
     # A schema that refers to itself as a whole would then refer to the pack.
     return request.schema is None or '"#"' not in json.dumps(request.schema, default=str)

@@ -6,13 +6,16 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from graphroute.ir.batch import Waiting
+from graphroute.runtime import dialect
 from graphroute.runtime.gates import Lane, Outcome, Ticket
 from graphroute.runtime.later import Wake
 from graphroute.runtime.packer import Packable
 from graphroute.runtime.packing import Pack
+from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request
 
 
@@ -145,11 +148,23 @@ class Unit:
 
 
 class Errand:
-    """One call for several: make it as `request` and `messages` say, and tell how it went.
+    """One call for several: make it as `messages` and `written` say, and tell how it went.
 
     The first of them makes it, without its own callbacks: each gets its part of the answer as its
-    own. `answered` takes the answer as JSON text; `failed` any exception, a cancellation too. What
-    is told first counts.
+    own. `answered` takes the answer as JSON text (`written.restore` makes it that); `failed` takes
+    any exception, a cancellation too. What is told first counts. After that, poll again:
+
+    ```python
+    written = errand.written(request, target=chat, limit=spec.max_output_tokens)
+    try:
+        answer = chat.invoke(list(errand.messages), {"callbacks": []}, stop=written.stop,
+                             **written.kwargs)
+        errand.answered(written.restore(answer) if written.restore else answer)
+    except BaseException as error:
+        errand.failed(error)
+        if not isinstance(error, Exception):
+            raise
+    ```
     """
 
     def __init__(self, host: Host, unit: Unit, pack: Pack) -> None:
@@ -161,9 +176,16 @@ class Errand:
         """The prompt of all."""
         return self.pack.messages
 
-    def request(self, base: Request) -> Request:
-        """A member's wishes, changed to those of the whole."""
-        return self.pack.request(base)
+    def written(
+        self, base: Request, *, target: BaseChatModel, limit: int | None = None
+    ) -> dialect.Written:
+        """The call's arguments in the words of `target`.
+
+        base: the caller's own wishes; limit: the most tokens `target` can answer with, if known
+        """
+        # Nobody asked for a pack in any provider's words, so it is written anew for each.
+        nobody = ReplayedChat(model_name="pack")
+        return dialect.write(self.pack.request(base), own=nobody, target=target, limit=limit)
 
     def answered(self, message: AIMessage) -> None:
         """Give each its part; who has none that is valid is asked alone."""

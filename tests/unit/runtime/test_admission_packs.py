@@ -16,6 +16,7 @@ from langchain_core.messages.ai import UsageMetadata
 
 from graphroute.batching import pack
 from graphroute.ir.catalog import ModelSpec
+from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.admission import (
     Admission,
     Answered,
@@ -335,9 +336,10 @@ def test_answers_by_schema_are_held_to_it(clock: _Clock) -> None:
     request = Request(schema=schema, schema_name="Mood")
     places = _enter(_admission(clock), clock, ITEMS[:3], request=request)
     errand = _errand(places[0])
-    asked = errand.request(request)
-    assert asked.schema is not None
-    assert asked.schema["properties"]["1"] == schema
+    written = errand.written(request, target=ScriptedChat(name="m"))
+    asked = written.kwargs["response_format"]["json_schema"]["schema"]
+    assert asked["properties"]["1"] == schema
+    assert written.kwargs["max_tokens"] == 24
 
     def mood(item: str) -> Any:
         return {"mood": "great"} if item == ITEMS[1] else {"mood": _mood(item)}
