@@ -29,6 +29,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 from langchain_core.messages.base import TextAccessor
 from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel, TypeAdapter
 
 from graphroute.runtime.said import KINDS, said, whole
@@ -206,10 +207,13 @@ def schema_of(kind: type) -> object:
     if (known := _schemas.get(kind)) is not None:
         return known
     try:
-        found = _schemas[kind] = TypeAdapter(kind).json_schema()
+        # pydantic takes no typing.TypedDict on Python 3.11; LangChain does, as a schema of answers.
+        is_typed = is_typeddict(kind)
+        found = convert_to_json_schema(kind) if is_typed else TypeAdapter(kind).json_schema()
     except Exception as fault:
         reason = str(fault).partition("\n")[0][:200]
         raise Unkeyable(f"class {_name(kind)} has no JSON schema ({reason})") from None
+    _schemas[kind] = found
     return found
 
 

@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 from langchain_core.messages import (
@@ -114,8 +115,22 @@ _STATE: Final = ("__pydantic_extra__", "__pydantic_private__", "__pydantic_field
 
 
 def _message(value: BaseMessage) -> dict[str, Any]:
+    """What was stated of a message, and what it has come to that is not the default."""
     said = dict(value.__dict__) | (value.__pydantic_extra__ or {})
-    return {name: part for name, part in said.items() if part is not None and part != []}
+    stated, defaults = value.model_fields_set, _defaults(type(value))
+    return {
+        name: part
+        for name, part in said.items()
+        if name in stated or name not in defaults or part != defaults[name]
+    }
+
+
+@lru_cache(maxsize=16)
+def _defaults(kind: type[BaseMessage]) -> Mapping[str, Any]:
+    return {
+        name: info.get_default(call_default_factory=True)
+        for name, info in kind.model_fields.items()
+    }
 
 
 def _pydantic(value: BaseModel) -> dict[str, Any] | None:
