@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,14 @@ Deadline = Annotated[
     float | None,
     typer.Option("--deadline", metavar="SECONDS", help="Most that the longest path may take."),
 ]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        "--memory",
+        metavar="GB",
+        help="Most that local models may hold together. Without it: what this machine has free.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="Write there instead of stdout.")
@@ -52,6 +61,22 @@ def objective(name: str) -> Objective:
             f"--objective {name}", value=name, next_step="use quality, cost or latency"
         )
     return name  # type: ignore[return-value]  # checked in the line above
+
+
+def at_least_0(option: str, value: float | None) -> None:
+    """`InvalidValue` for an amount that is no number ≥ 0; None is none."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise InvalidValue(f"{option} {value:g}", value=value, next_step="use a number ≥ 0")
+
+
+def memory_bytes(gb: float | None) -> int | Literal["auto"]:
+    """What `--memory` says, as `optimize(memory_limit_bytes=…)` takes it.
+
+    >>> memory_bytes(1.5), memory_bytes(None)
+    (1500000000, 'auto')
+    """
+    at_least_0("--memory", gb)
+    return "auto" if gb is None else round(gb * 1e9)
 
 
 def pool(text: str | None) -> Literal["auto"] | Sequence[Any] | None:

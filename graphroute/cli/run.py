@@ -36,6 +36,7 @@ def command(
     objective: _options.Goal = "quality",
     models: _options.Pool = None,
     deadline: _options.Deadline = None,
+    memory: _options.Memory = None,
     is_async: Annotated[
         bool, typer.Option("--async", help="Run by ainvoke, for graphs with async nodes.")
     ] = False,
@@ -56,6 +57,7 @@ def command(
         budget=budget,
         objective=_options.objective(objective),
         deadline_s=deadline,
+        memory_limit_bytes=_options.memory_bytes(memory),
     )
     results = list(_results(fast, inputs, is_async=is_async))
     failed = [result for result in results if "error" in result]

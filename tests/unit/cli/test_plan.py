@@ -46,14 +46,7 @@ def test_a_free_model_needs_no_budget(command: Command) -> None:
 
 
 def test_infeasible_still_prints_its_plan_and_exits_1(command: Command, tmp_path: Path) -> None:
-    pool = tmp_path / "paid.py"
-    pool.write_text(
-        "from __future__ import annotations\n"
-        "from graphroute import Model\nfrom graphroute.providers.scripted import ScriptedChat\n"
-        "POOL = [Model('scripted:dear', ScriptedChat(name='dear'), price_in_usd=9.0,"
-        " price_out_usd=9.0)]\n"
-    )
-    done = command("plan", GRAPH, "--models", f"{pool}:POOL", "--budget", "0.000001", "--json")
+    done = command("plan", GRAPH, "--models", paid_pool(tmp_path), "--budget", "0.000001", "--json")
     assert done.code == 1
     plan = json.loads(done.out)
     assert plan["feasible"] is False
@@ -77,6 +70,21 @@ def test_infeasible_still_prints_its_plan_and_exits_1(command: Command, tmp_path
         (["--json", "--mermaid"], 2),
         (["--diff", "missing.json"], 2),
         (["--no-such-option"], 2),
+        (["--frontier", "--mermaid"], 2),
+        (["--frontier", "--what-if", "budget=1"], 2),
+        (["--what-if", "budget"], 2),
+        (["--what-if", "budget="], 2),
+        (["--what-if", "budget=lots"], 2),
+        (["--what-if", "budget=-1"], 2),
+        (["--what-if", "budget=nan"], 2),
+        (["--what-if", "budget=1,budget=2"], 2),
+        (["--what-if", "deadline_s=0"], 2),
+        (["--what-if", "colour=red"], 2),
+        (["--what-if", "without_model=nobody:knows"], 2),
+        (["--memory", "-1"], 2),
+        (["--memory", "nan"], 2),
+        (["--max-cost", "nan"], 2),
+        (["--max-cost", "-1"], 2),
     ],
 )
 def test_misuse_is_one_line_without_a_traceback(
@@ -142,7 +150,8 @@ def test_diff_shows_what_changed(command: Command, tmp_path: Path) -> None:
     assert command("plan", GRAPH, "--json", "--output", old).code == 0
     done = command("plan", GRAPH, "--models", POOL, "--budget", "0", "--diff", old)
     assert done.code == 0, done.err
-    assert "scripted:weak" in done.out
+    # From the old plan to the new one.
+    assert "scripted:strong → scripted:weak" in done.out
     old.write_text(old.read_text()[:200])
     assert command("plan", GRAPH, "--diff", old).code == 2
 
@@ -164,3 +173,94 @@ def test_mermaid_names_the_models(command: Command) -> None:
     assert done.code == 0
     assert done.out.startswith("flowchart")
     assert "scripted:strong" in done.out
+
+
+def test_frontier_is_cheapest_first_and_marks_the_plan(command: Command) -> None:
+    words = ("plan", GRAPH, "--models", POOL, "--frontier")
+    done = command(*words)
+    assert done.code == 0, done.err
+    assert "that no other beats in cost, quality and time" in done.out
+    found = json.loads(command(*words, "--json").out)
+    assert found["schema"] == "graphroute.frontier/1"
+    costs = [point["cost_usd"] for point in found["points"]]
+    assert costs == sorted(costs)
+    assert found["points"][0]["models"] == dict.fromkeys(["classify", "reply"], "scripted:weak")
+    assert sum(point["is_the_plan"] for point in found["points"]) == 1
+    (best,) = (point for point in found["points"] if point["is_the_plan"])
+    assert best["quality"] == max(point["quality"] for point in found["points"])
+
+
+def test_a_frontier_of_one_point_and_of_a_plan_that_is_infeasible(
+    command: Command, tmp_path: Path
+) -> None:
+    one = json.loads(command("plan", GRAPH, "--frontier", "--json").out)
+    assert [point["models"] for point in one["points"]] == [
+        dict.fromkeys(["classify", "reply"], "scripted:strong")
+    ]
+    pool = paid_pool(tmp_path)
+    done = command("plan", GRAPH, "--models", pool, "--budget", "0.000001", "--frontier", "--json")
+    # No plan keeps the limits, but the trade-off says what there is without them.
+    assert done.code == 1
+    (point,) = json.loads(done.out)["points"]
+    assert point["models"] == dict.fromkeys(["classify", "reply"], "scripted:dear")
+    assert not point["is_the_plan"]
+
+
+def paid_pool(folder: Path) -> str:
+    pool = folder / "paid.py"
+    pool.write_text(
+        "from __future__ import annotations\n"
+        "from graphroute import Model\nfrom graphroute.providers.scripted import ScriptedChat\n"
+        "POOL = [Model('scripted:dear', ScriptedChat(name='dear'), price_in_usd=9.0,"
+        " price_out_usd=9.0)]\n"
+    )
+    return f"{pool}:POOL"
+
+
+def test_what_if_tells_what_each_change_would_change(command: Command) -> None:
+    words = ["plan", GRAPH, "--models", POOL, "--what-if", "budget=0"]
+    words += ["--what-if", "without_model=scripted:weak", "--what-if", "budget=0,deadline_s=0.001"]
+    done = command(*words)
+    assert done.code == 0, done.err
+    first, second, third = done.out.strip().split("\n\n")
+    assert first.startswith("what if budget=0:")
+    assert "classify: scripted:strong → scripted:weak" in first
+    assert second.splitlines()[1].strip() == "the plans are the same"
+    assert "deadline" in third
+    found = json.loads(command(*words, "--json").out)
+    assert found["schema"] == "graphroute.what_if/1"
+    assert [case["feasible"] for case in found["cases"]] == [True, True, False]
+    assert found["cases"][0]["cost_expected_usd"] == 0
+    assert found["cases"][0]["changes"][0]["after"] == "scripted:weak"
+    assert "deadline" in found["cases"][2]["infeasible"]
+    assert found["cases"][2]["changes"] == []
+
+
+def test_what_if_shows_the_way_out_of_an_infeasible_plan(command: Command, tmp_path: Path) -> None:
+    words = ("plan", GRAPH, "--models", paid_pool(tmp_path), "--budget", "0.000001")
+    done = command(*words, "--what-if", "budget=1")
+    assert done.code == 1
+    assert "scripted:dear" in done.out
+    assert done.err.startswith("graphroute: ")
+    (case,) = json.loads(command(*words, "--what-if", "budget=1", "--json").out)["cases"]
+    assert case["feasible"]
+
+
+def test_memory_bounds_local_models(command: Command, tmp_path: Path) -> None:
+    pool = tmp_path / "local.py"
+    pool.write_text(
+        "from __future__ import annotations\n"
+        "from graphroute import Model\nfrom graphroute.providers.scripted import ScriptedChat\n"
+        "POOL = [Model(f'scripted:{name}', ScriptedChat(name=name), local=True, quality=quality,"
+        " memory_bytes=size * 10**9) for name, quality, size in"
+        " (('big', 0.9, 8), ('small', 0.5, 1))]\n"
+    )
+    words = ("plan", GRAPH, "--models", f"{pool}:POOL")
+    for memory, model in (("9", "scripted:big"), ("2", "scripted:small")):
+        plan = json.loads(command(*words, "--memory", memory, "--json").out)
+        assert {a["model"] for a in plan["assignments"]} == {model}
+    tight = command(*words, "--memory", "0.5")
+    assert tight.code == 1
+    assert "bytes for local models" in tight.err
+    asked = command(*words, "--memory", "9", "--what-if", "memory_gb=2")
+    assert "scripted:big → scripted:small" in asked.out
