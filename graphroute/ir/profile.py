@@ -29,6 +29,7 @@ class NodeProfile:
     check: how the node's answer is checked: `loop` (a step behind it sends it back, and nothing
         else there calls a model), `hint` (`verify=`), or empty
     recorded: transitions out of that step that earlier runs have taken
+    judged: answers of the node that were judged in earlier runs
     """
 
     node: str
@@ -45,6 +46,7 @@ class NodeProfile:
     again: float = 0.0
     check: Literal["", "loop", "hint"] = ""
     recorded: float = 0.0
+    judged: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

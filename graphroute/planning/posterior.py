@@ -76,7 +76,8 @@ def weigh(profile: Profile, catalog: Catalog, known: Known) -> Weighed:
             row = _means(weight, chances, catalog, seen)
             # What its author stated about a step stays as stated.
             score = score if is_stated else _narrowed(score, weight, seen)
-        nodes.append(replace(node, score=score))
+        judged = sum(e.answers for e in seen.values())
+        nodes.append(replace(node, score=score, judged=judged))
         if seen or not is_stated:
             qualities |= zip(((node.node, m) for m in catalog.names), row.tolist(), strict=True)
         for model, value in here.items():

@@ -52,7 +52,8 @@ def test_without_outcomes_a_quality_is_the_mean_over_the_interval() -> None:
 def test_a_step_whose_difficulty_is_stated_keeps_its_quality_and_its_difficulty() -> None:
     assert weighed({}, width=0.0).qualities == {}
     found = weighed({("n", "weak"): Evidence(good=8, bad=2)}, width=0.0)
-    assert found.profile == profile(width=0.0)
+    assert found.profile.node("n").score == profile(width=0.0).node("n").score
+    assert found.profile.node("n").judged == 10
     prior = success(0.5, 0.4)
     assert found.qualities["n", "weak"] == pytest.approx((32 * prior + 8) / 42, abs=1e-3)
     assert found.qualities["n", "strong"] == pytest.approx(success(0.5, 0.8), abs=1e-3)
