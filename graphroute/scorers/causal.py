@@ -24,11 +24,14 @@ from numpy.typing import NDArray
 from graphroute.errors import InvalidValue, PrivacyViolation, ProviderUnavailable
 from graphroute.ir.problem import Floats
 from graphroute.protocols import Outcomes
+from graphroute.scorers import _store
 from graphroute.scorers._hashing import clipped
 from graphroute.scorers._trained import Progress, TrainedScorer
 
 REQUIRES: Final[tuple[str, ...]] = ()
 EXAMPLES: Final[tuple[dict[str, object], ...]] = ()
+_MODEL: Final = "llama3.2"
+_URL: Final = "http://127.0.0.1:11434/v1"
 _LABELS = ("1", "2", "3", "4", "5")
 _ASK = (
     "How hard is it to answer the request below well? 1: anyone can. 2: easy. 3: needs some "
@@ -43,7 +46,8 @@ Ask = Callable[[str], Mapping[str, float]]
 class CausalScorer(TrainedScorer):
     """Difficulty `Σ (k − 1)/4 · P(k)` over the five labels, then calibrated per model.
 
-    model: name at the server; base_url: an OpenAI-compatible endpoint on the loopback
+    model: name at the server (`llama3.2`); base_url: an OpenAI-compatible endpoint on the loopback
+        (Ollama's own); weights bring along those they were calibrated with
     ask: instead of a server, any function from a text to log-probabilities of first tokens
     """
 
@@ -52,16 +56,19 @@ class CausalScorer(TrainedScorer):
     def __init__(
         self,
         *,
-        model: str = "llama3.2",
-        base_url: str = "http://127.0.0.1:11434/v1",
+        model: str | None = None,
+        base_url: str | None = None,
         ask: Ask | None = None,
         timeout_s: float = 60.0,
     ) -> None:
         super().__init__()
-        self._model, self._base_url, self._timeout_s = model, base_url, timeout_s
+        # What is stated here wins over what the weights were calibrated with.
+        self._stated_model, self._stated_url = model, base_url
+        self._model, self._base_url = model or _MODEL, base_url or _URL
+        self._timeout_s = timeout_s
         self._given = ask
         if ask is None:
-            _check_local(base_url)
+            _check_local(self._base_url)
 
     def _settings(self) -> Mapping[str, object]:
         return {"model": self._model, "base_url": self._base_url, "timeout_s": self._timeout_s}
@@ -96,10 +103,11 @@ class CausalScorer(TrainedScorer):
         return {}
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], folder: Path) -> None:
-        del arrays, folder
-        settings = self._card.get("settings", {})
-        self._model = str(settings.get("model", self._model))
-        base_url = str(settings.get("base_url", self._base_url))
+        del arrays
+        settings = _store.read_card(folder).get("settings")
+        known = settings if isinstance(settings, dict) else {}
+        self._model = self._stated_model or str(known.get("model", self._model))
+        base_url = self._stated_url or str(known.get("base_url", self._base_url))
         _check_local(base_url)
         self._base_url = base_url
 
