@@ -48,7 +48,7 @@ _MAX_INSTRUCTIONS: Final = 20_000
 def read_code(code: CodeType) -> CodeFacts:
     """The facts of a code object; pure, so equal code is read once. Not to be changed."""
     facts = CodeFacts()
-    _Reader(code, facts, depth=0, outer={}).read()
+    Reader(code, facts, depth=0, outer={}).read()
     for ref in facts.refs:
         if ref.is_accounted or ref.is_extended:
             continue
@@ -59,7 +59,7 @@ def read_code(code: CodeType) -> CodeFacts:
     return facts
 
 
-class _Reader(Operations):
+class Reader(Operations):
     """One pass over one code object, adding to the facts of the outermost function."""
 
     def read(self) -> None:
@@ -122,4 +122,8 @@ class _Reader(Operations):
 
     def _read_inner(self, code: CodeType, outer: dict[str, Symbol]) -> None:
         if self.depth < _MAX_NESTED:
-            _Reader(code, self.facts, depth=self.depth + 1, outer=outer).read()
+            self._inside(code, outer).read()
+
+    def _inside(self, code: CodeType, outer: dict[str, Symbol]) -> Reader:
+        """The reader of a function made here."""
+        return Reader(code, self.facts, depth=self.depth + 1, outer=outer)

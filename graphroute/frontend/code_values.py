@@ -173,13 +173,17 @@ class _Describer:
         is_langchain |= kind_of(value) in ("model", "runnable", "prompt", "tool")
         excluded = _excluded(type(value)) if kind_of(value) == "model" else frozenset[str]()
         inner = held(value)
-        watch.keys(inner)
-        for name in (*sorted(map(str, inner)), *_slots(value)):
+        if on_class(type(value), "__pydantic_fields__") is MISSING:
+            watch.look(functools.partial(tuple, inner))
+        for name in (*_stored(value), *_slots(value)):
             if name in excluded or (is_langchain and name in _UNCOUNTED):
                 continue
             item = member(value, name)
             watch.part = f"{place}.{name}{quote}" if place else around
-            watch.member(value, name)
+            if name in inner:
+                watch.name(inner, name)
+            else:
+                watch.member(value, name)
             if is_langchain and name == "config" and type(item) is dict:
                 item = item.get("configurable")
             if item is not None and type(item).__module__ != "typing":
@@ -220,6 +224,18 @@ def _excluded(cls: type) -> frozenset[str]:
     if type(fields) is not dict:
         return frozenset()
     return frozenset(name for name, info in fields.items() if getattr(info, "exclude", None))
+
+
+def _stored(value: Any) -> tuple[str, ...]:
+    """Names of what an object holds; what it merely remembers having computed is left out."""
+    inner, cls = held(value), type(value)
+    fields = on_class(cls, "__pydantic_fields__")
+    if type(fields) is dict:
+        extra = member(value, "__pydantic_extra__")
+        return tuple(sorted({*fields, *(extra if type(extra) is dict else ())}))
+    return tuple(
+        sorted(n for n in map(str, inner) if not is_a(on_class(cls, n), functools.cached_property))
+    )
 
 
 def _slots(value: Any) -> tuple[str, ...]:

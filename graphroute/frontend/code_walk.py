@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
-from graphroute.frontend.attributes import MISSING, held, is_a, module_of
+from graphroute.frontend.attributes import MISSING, held, is_a, module_of, on_class
 from graphroute.frontend.bytecode import read_code
+from graphroute.frontend.changes import changed_names
 from graphroute.frontend.code_digest import code_digest, names_in
 from graphroute.frontend.code_values import Described, describe
 from graphroute.frontend.obstacles import obstacle_of, reads_run_config
-from graphroute.frontend.recognize import is_goal
+from graphroute.frontend.recognize import is_goal, kind_of
 from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
 from graphroute.frontend.symbols import Ref
 from graphroute.frontend.versions import is_installed, is_installed_module, source_of, version_of
@@ -36,6 +37,7 @@ class CodeWalk:
     """One walk; afterwards `parts`, `watch`, `names`, `obstacles` hold what it found.
 
     obstacles: why the node must not be cached whoever asks for it, in words
+    changed: parts that the code itself changes when it runs
     reads_config: it looks at the config of the run it is in
     """
 
@@ -44,6 +46,7 @@ class CodeWalk:
         self.names: set[str] = set()
         self.obstacles: dict[str, None] = {}
         self.reads_config = False
+        self.changed: set[str] = set()
         self.watch, self.digest = watch, digest
         self._functions: dict[tuple[int, ...], tuple[str, object]] = {}
         self._named: dict[tuple[Any, ...], tuple[str, object]] = {}
@@ -113,14 +116,15 @@ class CodeWalk:
             raise Unclear(f"{function.__qualname__!r} is too long to be read")
         for module in sorted(facts.imports):
             self._import(module)
+        called = {id(call.func) for call in facts.calls}
         seen = set()
         for ref in facts.refs:
-            if ref.is_extended or (ref.root, ref.chain) in seen:
-                continue
-            seen.add((ref.root, ref.chain))
-            self._ref(scope, ref)
+            key = (ref.root, ref.chain, id(ref) in called)
+            if not ref.is_extended and key not in seen:
+                seen.add(key)
+                self._ref(scope, ref, is_called=id(ref) in called)
 
-    def _ref(self, scope: Scope, ref: Ref) -> None:
+    def _ref(self, scope: Scope, ref: Ref, *, is_called: bool) -> None:
         found = resolve(scope, ref, is_goal)
         if ref.root.startswith("import "):
             if type(found.value) is FunctionType and is_installed(found.value):
@@ -143,7 +147,15 @@ class CodeWalk:
                 with self._inside(label):
                     self._watch_way(scope, ref, value, ())
         elif ref.root not in scope.bound or steps:
-            label = self.add(f"{word} {place!r}", found.value, (id(found.value), place))
+            key = (id(found.value), place)
+            call = _call_of(found.value) if is_called and not found.rest else None
+            if call is None:
+                label = self.add(f"{word} {place!r}", found.value, key)
+            else:
+                # Of an object that is only called, what its call uses counts.
+                label = self._called(f"{word} {place!r}", found.value, call, key)
+            if (ref.root, steps) in changed_names(scope.code):
+                self.changed.add(label)
             with self._inside(label):
                 self._watch_way(scope, ref, value, steps)
         elif origin == "attribute":  # `self` as a whole
@@ -200,6 +212,15 @@ class CodeWalk:
                 self.parts[part] = self._short(described)
         return label
 
+    def _called(self, label: str, value: Any, call: FunctionType, key: tuple[Any, ...]) -> str:
+        """Add an object that is called, by its `__call__`."""
+        if (*key, "called") in self._named:
+            return self._named[(*key, "called")][0]
+        label = self._label(label)
+        self._named[(*key, "called")] = (label, value)
+        self.parts[label] = self._short(("called", self.function(call, owner=value)))
+        return label
+
     def _described(self, label: str, value: Any) -> Iterator[tuple[str, Described]]:
         try:
             yield from describe(self, label, value)
@@ -227,6 +248,14 @@ class CodeWalk:
         for name, member in sorted(type.__getattribute__(cls, "__dict__").items()):
             for function in _functions_in(member):
                 yield name, self.function(function)
+
+
+def _call_of(value: Any) -> FunctionType | None:
+    """The `__call__` of an object of a user's class."""
+    if kind_of(value) != "other" or is_installed(type(value)):
+        return None
+    call = on_class(type(value), "__call__")
+    return call if type(call) is FunctionType else None
 
 
 def _functions_in(member: Any) -> Iterator[FunctionType]:

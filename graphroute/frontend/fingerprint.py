@@ -40,14 +40,15 @@ class Seen:
 
     def __init__(self, walk: CodeWalk) -> None:
         self.parts, self.watch = dict(walk.parts), walk.watch
-        self.obstacles = tuple(walk.obstacles)
+        self.obstacles, self.changed = tuple(walk.obstacles), frozenset(walk.changed)
         self.reads_config, self.names = walk.reads_config, frozenset(walk.names)
         self.needs_whole_messages = bool(walk.names & WHOLE_MESSAGES)
         self.proof: Proof | None = None
         self._keys: dict[frozenset[str], CodeKey] = {}
 
     def key(self, without: frozenset[str]) -> CodeKey:
-        """The key over all parts but those named."""
+        """The key over all parts but those named and those that the code changes itself."""
+        without |= self.changed
         if (known := self._keys.get(without)) is None:
             parts = {name: self.parts[name] for name in sorted(self.parts) if name not in without}
             text = "\n".join(f"{name}={digest}" for name, digest in parts.items())
@@ -88,11 +89,11 @@ class NodeCode:
         Raises `Unclear` where something the code names cannot be told from others of its kind.
         """
         seen = self._seen
-        if seen is not None and seen.watch.holds(without):
+        if seen is not None and seen.watch.holds(without | seen.changed):
             return seen
         with self._lock:
             seen = self._seen
-            if seen is None or not seen.watch.holds(without):
+            if seen is None or not seen.watch.holds(without | seen.changed):
                 seen = self._seen = self._walked()
             return seen
 

@@ -63,10 +63,6 @@ class Watch:
         else:
             self._add((id(items),), _is_list, (items, tuple(items)))
 
-    def keys(self, items: Mapping[str, Any]) -> None:
-        """Which keys there are."""
-        self._add((id(items), "keys"), _is_keyed, (items, frozenset(items)))
-
     def look(self, look: Callable[[], object]) -> None:
         """Anything else: what `look` gives must stay equal."""
         self._add((id(look),), _is_equal, (look, look()))
@@ -122,10 +118,6 @@ def _is_dict(items: Mapping[Any, Any], was: tuple[Any, ...]) -> bool:
         return False
     pairs = zip(items.items(), was[::2], was[1::2], strict=True)
     return all(key is k and value is v for (key, value), k, v in pairs)
-
-
-def _is_keyed(items: Mapping[str, Any], was: frozenset[str]) -> bool:
-    return items.keys() == was
 
 
 def _is_equal(look: Callable[[], object], was: object) -> bool:
