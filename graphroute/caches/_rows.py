@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 RAW: Final = 1
 """diskcache's mark for a value that stands in the row as it is."""
@@ -51,19 +51,14 @@ class Rows:
 
     def value(self, key: str, now: float) -> tuple[bytes, str, float | None] | None:
         """(value, tag, when its time is over) of `key`; None where there is none."""
-        with self._lock:
-            row = (
-                self._db()
-                .execute(
-                    "SELECT mode, filename, value, tag, expire_time FROM Cache"
-                    " WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)",
-                    (key, now),
-                )
-                .fetchone()
-            )
-        if row is None:
+        found = self._read(
+            "SELECT mode, filename, value, tag, expire_time FROM Cache"
+            " WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)",
+            (key, now),
+        )
+        if not found:
             return None
-        mode, filename, value, tag, expires_s = row
+        mode, filename, value, tag, expires_s = found[0]
         if mode == _BINARY and value is None:
             try:
                 value = file_of(self._folder, filename).read_bytes()
@@ -75,41 +70,44 @@ class Rows:
 
     def all(self, now: float) -> list[Row]:
         """Every row whose time is not over, the least recently used first."""
-        with self._lock:
-            found = self._db().execute(
-                "SELECT key, tag, size + COALESCE(LENGTH(value), 0), store_time, access_time,"
-                " access_count, expire_time FROM Cache WHERE raw = 1 AND TYPEOF(key) = 'text'"
-                " AND (expire_time IS NULL OR expire_time > ?) ORDER BY access_time, rowid",
-                (now,),
+        found = self._read(
+            "SELECT key, tag, size + COALESCE(LENGTH(value), 0), store_time, access_time,"
+            " access_count, expire_time FROM Cache WHERE raw = 1 AND TYPEOF(key) = 'text'"
+            " AND (expire_time IS NULL OR expire_time > ?) ORDER BY access_time, rowid",
+            (now,),
+        )
+        return [
+            Row(
+                key=key,
+                tag=str(tag or ""),
+                size_bytes=size,
+                stored_s=stored_s,
+                used_s=used_s,
+                hits=hits,
+                expires_s=expires_s,
             )
-            return [
-                Row(
-                    key=key,
-                    tag=str(tag or ""),
-                    size_bytes=size,
-                    stored_s=stored_s,
-                    used_s=used_s,
-                    hits=hits,
-                    expires_s=expires_s,
-                )
-                for key, tag, size, stored_s, used_s, hits, expires_s in found
-            ]
+            for key, tag, size, stored_s, used_s, hits, expires_s in found
+        ]
 
     def files(self) -> list[str]:
         """Names of the value files that rows know."""
-        with self._lock:
-            found = self._db().execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")
-            return [str(name) for (name,) in found]
+        found = self._read("SELECT filename FROM Cache WHERE filename IS NOT NULL")
+        return [str(name) for (name,) in found]
 
     def counts(self) -> tuple[int, int]:
         """Hits and misses that have been noted in the table."""
-        with self._lock:
-            found = dict(
-                self._db().execute(
-                    "SELECT key, value FROM Settings WHERE key IN ('hits', 'misses')"
-                )
-            )
+        found = dict(self._read("SELECT key, value FROM Settings WHERE key IN ('hits', 'misses')"))
         return int(found.get("hits", 0)), int(found.get("misses", 0))
+
+    def _read(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
+        with self._lock:
+            try:
+                return self._db().execute(query, values).fetchall()
+            except sqlite3.OperationalError as fault:
+                # Another process is just making the table, or was killed while it did.
+                if "no such table" in str(fault):
+                    return []
+                raise
 
     def close(self) -> None:
         """Close the connection; the next look opens another."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -43,16 +44,24 @@ def open_store(folder: Path, *, limit_bytes: int, busy_s: float) -> Any:
     """The store in `folder`, which is made if need be, readable for its owner only."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     store, disk = _classes()
-    return store(
-        str(folder),
-        timeout=busy_s,
-        disk=disk,
-        size_limit=limit_bytes,
-        eviction_policy="least-recently-used",
-        disk_min_file_size=MIN_FILE_BYTES,
-        statistics=0,
-        **_PRAGMAS,
-    )
+    give_up = time.monotonic() + busy_s
+    while True:
+        try:
+            return store(
+                str(folder),
+                timeout=busy_s,
+                disk=disk,
+                size_limit=limit_bytes,
+                eviction_policy="least-recently-used",
+                disk_min_file_size=MIN_FILE_BYTES,
+                statistics=0,
+                **_PRAGMAS,
+            )
+        except sqlite3.OperationalError as fault:
+            # Opening writes settings, and not all of its steps wait for other processes.
+            if "locked" not in str(fault) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.005)
 
 
 @cache
@@ -98,6 +107,13 @@ def _classes() -> tuple[Any, Any]:
         _shared: sqlite3.Connection | None = None
         _owner = 0
         _inherited: tuple[sqlite3.Connection, ...] = ()
+
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            try:
+                super().__init__(*args, **settings)
+            except BaseException:
+                self.close()
+                raise
 
         @property
         def _con(self) -> sqlite3.Connection:
