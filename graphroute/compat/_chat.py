@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from graphroute.ir.catalog import Model
 from graphroute.pool import build_pool
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+_AT_OLLAMA: Final = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"} | {
+    name: name for name in ("temperature", "top_p", "seed")
+}
+"""Arguments of OpenAI's that Ollama has among its options, and what it calls them."""
 
 _FINISH = {"stop": "stop", "length": "length", "max_tokens": "length", "tool_calls": "tool_calls"}
 
@@ -67,34 +72,84 @@ def _bare(name: str) -> str:
     return name.removeprefix("openai/")
 
 
-def reply_of(message: Any, model: str) -> SimpleNamespace:
+class Fields(SimpleNamespace):
+    """An answer that reads like OpenAI's objects and, as LiteLLM's do, like a dict.
+
+    >>> answer = Fields(model="m", choices=[Fields(index=0)])
+    >>> answer.choices[0].index, answer["model"], answer.get("usage")
+    (0, 'm', None)
+    >>> answer.model_dump()
+    {'model': 'm', 'choices': [{'index': 0}]}
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise KeyError(name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__dict__
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field called `name`, or `default`."""
+        return self.__dict__.get(name, default)
+
+    def model_dump(self) -> dict[str, Any]:
+        """Plain values, all the way down."""
+        return {name: _plain(value) for name, value in self.__dict__.items()}
+
+    def model_dump_json(self) -> str:
+        """The same as JSON text."""
+        return _json(self.model_dump())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fields):
+        return value.model_dump()
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+def asked(chat: BaseChatModel, options: Mapping[str, Any]) -> tuple[BaseChatModel, dict[str, Any]]:
+    """The model and the keyword arguments to call it with, for OpenAI's arguments.
+
+    Ollama takes what says how to sample among its options, and would refuse it beside them.
+    """
+    rest = dict(options)
+    if isinstance(stop := rest.get("stop"), str):
+        rest["stop"] = [stop]
+    if not hasattr(chat, "num_predict"):
+        return chat, rest
+    fields = {_AT_OLLAMA[name]: rest.pop(name) for name in list(rest) if name in _AT_OLLAMA}
+    return (chat.model_copy(update=fields) if fields else chat), rest
+
+
+def reply_of(message: Any, model: str) -> Fields:
     """A chat completion as OpenAI's library gives it, from LangChain's message."""
     usage = message.usage_metadata or {}
     calls = [
-        SimpleNamespace(
+        Fields(
             id=call.get("id"),
             type="function",
-            function=SimpleNamespace(name=call["name"], arguments=_json(call["args"])),
+            function=Fields(name=call["name"], arguments=_json(call["args"])),
         )
         for call in getattr(message, "tool_calls", None) or ()
     ]
     reason = message.response_metadata.get("finish_reason") or (
         message.response_metadata.get("done_reason")
     )
-    choice = SimpleNamespace(
+    choice = Fields(
         index=0,
         finish_reason=_FINISH.get(str(reason), "tool_calls" if calls else "stop"),
-        message=SimpleNamespace(
-            role="assistant", content=str(message.text), tool_calls=calls or None
-        ),
+        message=Fields(role="assistant", content=str(message.text), tool_calls=calls or None),
     )
-    return SimpleNamespace(
+    return Fields(
         id=message.id or f"chatcmpl-{uuid.uuid4().hex}",
         object="chat.completion",
         created=int(time.time()),
         model=model,
         choices=[choice],
-        usage=SimpleNamespace(
+        usage=Fields(
             prompt_tokens=usage.get("input_tokens", 0),
             completion_tokens=usage.get("output_tokens", 0),
             total_tokens=usage.get("total_tokens", 0),
@@ -102,24 +157,53 @@ def reply_of(message: Any, model: str) -> SimpleNamespace:
     )
 
 
-def stream_of(chunks: Iterable[Any], model: str) -> Iterator[SimpleNamespace]:
+class _Chunks:
     """Chunks as OpenAI's library gives them; the last one carries the finish reason."""
-    ident, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
 
-    def chunk(content: str | None, reason: str | None) -> SimpleNamespace:
-        delta = SimpleNamespace(role="assistant", content=content)
-        return SimpleNamespace(
-            id=ident,
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._ident, self._created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+        self._reason = "stop"
+
+    def of(self, part: Any) -> Fields | None:
+        """The chunk of one part of an answer; None for a part without text."""
+        told = part.response_metadata
+        reason = told.get("finish_reason") or told.get("done_reason")
+        self._reason = _FINISH.get(str(reason), self._reason)
+        text = str(part.text)
+        return self._chunk(text, None) if text else None
+
+    def last(self) -> Fields:
+        """What ends the stream."""
+        return self._chunk(None, self._reason)
+
+    def _chunk(self, content: str | None, reason: str | None) -> Fields:
+        delta = Fields(role="assistant", content=content)
+        return Fields(
+            id=self._ident,
             object="chat.completion.chunk",
-            created=created,
-            model=model,
-            choices=[SimpleNamespace(index=0, delta=delta, finish_reason=reason)],
+            created=self._created,
+            model=self._model,
+            choices=[Fields(index=0, delta=delta, finish_reason=reason)],
         )
 
-    for part in chunks:
-        if text := str(part.text):
-            yield chunk(text, None)
-    yield chunk(None, "stop")
+
+def stream_of(parts: Iterable[Any], model: str) -> Iterator[Fields]:
+    """The parts of an answer as OpenAI's chunks."""
+    chunks = _Chunks(model)
+    for part in parts:
+        if (chunk := chunks.of(part)) is not None:
+            yield chunk
+    yield chunks.last()
+
+
+async def astream_of(parts: AsyncIterable[Any], model: str) -> AsyncIterator[Fields]:
+    """The same, awaited."""
+    chunks = _Chunks(model)
+    async for part in parts:
+        if (chunk := chunks.of(part)) is not None:
+            yield chunk
+    yield chunks.last()
 
 
 def _json(value: Any) -> str:

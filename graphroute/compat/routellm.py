@@ -11,11 +11,14 @@ print(reply.choices[0].message.content)
 ```
 
 What differs: prompts are scored on this machine by graphroute's own weights, so thresholds must be
-calibrated anew (`graphroute calibrate`), and no embedding service is asked.
+calibrated anew (`graphroute calibrate`), and no embedding service is asked. Where a config names
+one of RouteLLM's published checkpoints, graphroute's own weights stand for it, and a warning says
+so.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +26,10 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from graphroute import registry
-from graphroute.compat._chat import Chats, reply_of, stream_of
+from graphroute.compat._chat import Chats, asked, astream_of, reply_of, stream_of
 from graphroute.errors import GraphrouteError, InvalidValue
+
+logger = logging.getLogger(__name__)
 
 NAMES: Final[Mapping[str, str]] = {
     "random": "random",
@@ -34,6 +39,17 @@ NAMES: Final[Mapping[str, str]] = {
     "sw_ranking": "similarity",
 }
 """RouteLLM's router names and the scorers that stand for them; graphroute's own work as well."""
+
+
+GPT_4_AUGMENTED_CONFIG: Final[Mapping[str, dict[str, Any]]] = {
+    name: {} for name in ("sw_ranking", "causal_llm", "bert", "mf")
+}
+"""RouteLLM's default config, here without options: graphroute's own weights are the default."""
+
+_PUBLISHED: Final = ("routellm/", "lmsys/")
+_THEIR_OPTIONS: Final = frozenset(
+    {"checkpoint_path", "arena_battle_datasets", "arena_embedding_datasets"}
+)
 
 
 class RoutingError(GraphrouteError):
@@ -46,6 +62,34 @@ class ModelPair:
 
     strong: str
     weak: str
+
+
+class Router:
+    """A scorer with the methods that RouteLLM's routers have."""
+
+    NO_PARALLEL = True
+
+    def __init__(self, name: str, scorer: Any) -> None:
+        self.name, self.scorer = name, scorer
+
+    def calculate_strong_win_rate(self, prompt: str) -> float:
+        """How much a prompt needs the strong model, in [0, 1]."""
+        return self.rates([prompt])[0]
+
+    def route(self, prompt: str, threshold: float, routed_pair: ModelPair) -> str:
+        """The strong model's name where the rate reaches the threshold, else the weak one's."""
+        reaches = self.calculate_strong_win_rate(prompt) >= threshold
+        return routed_pair.strong if reaches else routed_pair.weak
+
+    def rates(self, prompts: Sequence[str]) -> list[float]:
+        """The rates of many prompts at once."""
+        need: Callable[[Sequence[str]], Iterable[float]] = getattr(
+            self.scorer, "need", self.scorer.difficulty
+        )
+        return [float(rate) for rate in need(prompts)]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Controller:
@@ -72,7 +116,8 @@ class Controller:
         self.model_pair = ModelPair(strong=strong_model, weak=weak_model)
         self.api_base, self.api_key, self.progress_bar = api_base, api_key, progress_bar
         self.model_counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self.routers = {name: _router(name, (config or {}).get(name, {})) for name in routers}
+        options = GPT_4_AUGMENTED_CONFIG if config is None else config
+        self.routers = {name: _router(name, options.get(name, {})) for name in routers}
         self._chats = Chats(api_base=api_base, api_key=api_key, given=chats or {})
         self.chat = SimpleNamespace(
             completions=SimpleNamespace(create=self.completion, acreate=self.acompletion)
@@ -81,13 +126,12 @@ class Controller:
     def route(self, prompt: str, router: str, threshold: float) -> str:
         """The name of the model a prompt goes to."""
         self._check(router, threshold)
-        rate = self._rates([prompt], router)[0]
-        return self.model_pair.strong if rate >= threshold else self.model_pair.weak
+        return self.routers[router].route(prompt, threshold, self.model_pair)
 
     def batch_calculate_win_rate(self, prompts: Any, router: str) -> Any:
         """Win rates in [0, 1] of the strong model; a pandas Series gives a Series."""
         self._check(router, 0)
-        rates = self._rates(list(prompts), router)
+        rates = self.routers[router].rates(list(prompts))
         if hasattr(prompts, "index") and hasattr(prompts, "apply"):
             return type(prompts)(rates, index=prompts.index)
         return rates
@@ -97,21 +141,23 @@ class Controller:
     ) -> Any:
         """OpenAI's chat completion; `model="router-mf-0.5"` or router and threshold."""
         name = self._chosen(router, threshold, kwargs)
-        chat = self._chats.open(name)
         messages, options = _request(kwargs)
-        if options.pop("stream", False):
+        is_stream = options.pop("stream", False)
+        chat, options = asked(self._chats.open(name), options)
+        if is_stream:
             return stream_of(chat.stream(messages, **options), name)
         return reply_of(chat.invoke(messages, **options), name)
 
     async def acompletion(
         self, *, router: str | None = None, threshold: float | None = None, **kwargs: Any
     ) -> Any:
-        """The same, awaited; a stream is a plain iterator here too."""
+        """The same, awaited; a stream is for `async for`."""
         name = self._chosen(router, threshold, kwargs)
-        chat = self._chats.open(name)
         messages, options = _request(kwargs)
-        if options.pop("stream", False):
-            return stream_of(chat.stream(messages, **options), name)
+        is_stream = options.pop("stream", False)
+        chat, options = asked(self._chats.open(name), options)
+        if is_stream:
+            return astream_of(chat.astream(messages, **options), name)
         return reply_of(await chat.ainvoke(messages, **options), name)
 
     def _chosen(
@@ -129,66 +175,64 @@ class Controller:
         return name
 
     def _check(self, router: str | None, threshold: float | None) -> tuple[str, float]:
+        # In RouteLLM's words, for those who look for them.
         if router is None or threshold is None:
             raise RoutingError(
-                "router or threshold unspecified", next_step="use model='router-mf-0.5'"
+                "Router or threshold unspecified.", next_step="use model='router-mf-0.5'"
             )
         if router not in self.routers:
             raise RoutingError(
-                f"invalid router {router!r}",
+                f"Invalid router {router}. Available routers are {list(self.routers)}.",
                 router=router,
-                next_step=f"available routers are {', '.join(self.routers)}",
             )
         if not 0 <= threshold <= 1:
             raise RoutingError(
-                f"invalid threshold {threshold!r}",
+                f"Invalid threshold {threshold}. Threshold must be a float between 0.0 and 1.0.",
                 threshold=threshold,
-                next_step="use a number in [0, 1]",
             )
         return router, threshold
-
-    def _rates(self, prompts: Sequence[str], router: str) -> list[float]:
-        scorer = self.routers[router]
-        need: Callable[[Sequence[str]], Iterable[float]] = getattr(
-            scorer, "need", scorer.difficulty
-        )
-        return [float(rate) for rate in need(prompts)]
 
 
 def parse_model(model: str) -> tuple[str, float]:
     """Router and threshold in `"router-[router name]-[threshold]"`.
 
-    >>> parse_model("router-mf-0.11593")
-    ('mf', 0.11593)
+    >>> parse_model("router-mf-0.11593"), parse_model("router-mf-1e-3")
+    (('mf', 0.11593), ('mf', 0.001))
     """
-    kind, _, rest = model.partition("-")
-    router, _, threshold = rest.rpartition("-")
-    if kind != "router" or not router:
+    kind, router, threshold = (*model.split("-", 2), "", "")[:3]
+    if kind != "router" or not router or not threshold:
         raise RoutingError(
-            f"invalid model {model!r}",
+            f"Invalid model {model}. Model name must be of the format "
+            "'router-[router name]-[threshold]'.",
             model=model,
-            next_step="write router-[router name]-[threshold]",
         )
     try:
         return router, float(threshold)
     except ValueError:
-        raise RoutingError(
-            f"threshold {threshold!r} must be a number",
-            model=model,
-            next_step="write it like router-mf-0.5",
-        ) from None
+        raise RoutingError(f"Threshold {threshold} must be a float.", model=model) from None
 
 
-def _router(name: str, options: Mapping[str, Any]) -> Any:
+def _router(name: str, options: Mapping[str, Any]) -> Router:
     family = NAMES.get(name, name)
-    if "checkpoint_path" in options or "arena_battle_datasets" in options:
+    theirs = {key: value for key, value in options.items() if key in _THEIR_OPTIONS}
+    rest = {key: value for key, value in options.items() if key not in _THEIR_OPTIONS}
+    named = [
+        path for value in theirs.values() for path in ([value] if isinstance(value, str) else value)
+    ]
+    if not all(str(path).startswith(_PUBLISHED) for path in named):
         raise InvalidValue(
             f"router {name!r}: graphroute does not load RouteLLM's checkpoints",
             router=name,
             next_step="train on your outcomes (graphroute train) and give "
             "config={" + repr(name) + ": {'weights': DIR}}, or leave config out",
         )
-    return registry.build("scorers", family, **options)
+    if named:
+        logger.warning(
+            "router %r: graphroute's own weights stand for %s; calibrate the threshold anew",
+            name,
+            ", ".join(map(str, named)),
+        )
+    return Router(name, registry.build("scorers", family, **rest))
 
 
 def _request(kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
