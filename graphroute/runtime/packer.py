@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -28,6 +28,9 @@ from graphroute.runtime.template import Template, Templates, is_plain
 
 IsWorse = Callable[[AIMessage, AIMessage], bool]
 """Whether the first answer (of a pack) is worse than the second (asked for alone)."""
+
+_AROUND_ANSWER = 12
+"""Tokens that number, quotes and comma take at most, by the coarsest tokenizers."""
 
 _CHARS_PER_TOKEN = 6
 _LONGEST_STRING = 400
@@ -143,8 +146,8 @@ class Packer:
     def pack(self, calls: Sequence[Packed], *, number: int) -> packing.Pack | None:
         """One prompt for these calls; None where they do not go together after all.
 
-        Never dearer at its worst than what was put aside for each of them: prompt and answer stay
-        within the sum of theirs.
+        Never dearer at its worst than the sum of what was put aside for them: what is saved on the
+        prompt may be spent on the numbers and quotes of the answer, and no more.
         """
         found = [call.packable for call in calls]
         known = [each for each in found if each is not None]
@@ -156,11 +159,10 @@ class Packer:
         texts = [item for item in items if item is not None]
         if len(texts) < len(items):
             return None
-        first, caps = known[0].request, [each.out_cap for each in known]
-        limits = [cap for cap in caps if cap is not None]
-        most = sum(limits) if len(limits) == len(caps) else None
-        is_short = most is not None and known[0].spec.local
-        longest = min(_LONGEST_STRING, max(limits, default=0) * _CHARS_PER_TOKEN)
+        first = known[0].request
+        caps = [each.out_cap for each in known if each.out_cap is not None]
+        is_short = len(caps) == len(known) and known[0].spec.local
+        longest = min(_LONGEST_STRING, max(caps, default=0) * _CHARS_PER_TOKEN)
         packed = packing.pack(
             template,
             texts,
@@ -168,9 +170,13 @@ class Packer:
             answer_schema=first.schema,
             answer_chars=longest if is_short else None,
             stop=first.stop,
-            max_tokens=most,
         )
-        return packed if _bound(packed) <= sum(each.in_bound for each in known) else None
+        spare = sum(each.in_bound for each in known) - _bound(packed)
+        if spare < 0 and known[0].spec.price.in_usd > 0:
+            return None
+        if len(caps) < len(known):
+            return packed
+        return replace(packed, max_tokens=sum(caps) + _margin(known[0].spec, len(caps), spare))
 
     def unpack(
         self, packed: packing.Pack, answer: AIMessage, calls: Sequence[Packed], *, number: int
@@ -229,6 +235,14 @@ def _plain(text: str) -> object:
 def _shared_tokens(template: Template, first: Packable) -> float:
     text = tokens.text_of(template.before) + template.prefix + template.suffix
     return tokens.estimate(text) + first.spec.overhead_tokens
+
+
+def _margin(spec: ModelSpec, size: int, spare_tokens: int) -> int:
+    """Answer tokens beyond the members' own: for numbers and quotes, as far as prompts pay them."""
+    wanted = size * _AROUND_ANSWER + _AROUND_ANSWER
+    if spec.price.out_usd <= 0:
+        return wanted
+    return min(wanted, int(spare_tokens * spec.price.in_usd / spec.price.out_usd))
 
 
 def _alike(known: Sequence[Packable]) -> bool:

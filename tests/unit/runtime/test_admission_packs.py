@@ -17,6 +17,7 @@ from langchain_core.messages.ai import UsageMetadata
 from graphroute.batching import pack
 from graphroute.ir.catalog import ModelSpec
 from graphroute.providers.scripted import ScriptedChat
+from graphroute.runtime import tokens
 from graphroute.runtime.admission import (
     Admission,
     Answered,
@@ -312,8 +313,16 @@ def test_money_put_aside_is_never_passed(clock: _Clock) -> None:
     """The pack's prompt must be within the sum of what its members put aside for theirs."""
     places = _enter(_admission(clock), clock, ITEMS[:4], in_bound=10)
     assert [place.poll() for place in places] == [Go()] * 4
-    packed = _errand(_enter(_admission(clock), clock, ITEMS[:4], out_cap=9)[0]).pack
-    assert packed.max_tokens == 36
+    for bound in (150, 250, 350, 3000):
+        places = _enter(_admission(clock), clock, ITEMS[:4], in_bound=bound, out_cap=9)
+        if not isinstance(found := places[0].poll(), Packed):
+            continue
+        packed = found.errand.pack
+        assert packed.max_tokens is not None
+        texts = [str(m.content) for m in packed.messages] + [json.dumps(packed.schema)]
+        at_most = sum(tokens.upper_bound(text) for text in texts) + packed.max_tokens
+        assert at_most <= 4 * (bound + 9)  # a token costs the same in and out here
+    assert packed.max_tokens == 4 * 9 + 5 * 12
 
 
 def test_different_wishes_are_not_packed(clock: _Clock) -> None:
@@ -339,7 +348,7 @@ def test_answers_by_schema_are_held_to_it(clock: _Clock) -> None:
     written = errand.written(request, target=ScriptedChat(name="m"))
     asked = written.kwargs["response_format"]["json_schema"]["schema"]
     assert asked["properties"]["1"] == schema
-    assert written.kwargs["max_tokens"] == 24
+    assert written.kwargs["max_tokens"] > 24
 
     def mood(item: str) -> Any:
         return {"mood": "great"} if item == ITEMS[1] else {"mood": _mood(item)}
