@@ -155,6 +155,8 @@ class Packer:
         template = self._templates.known(name) if name else None
         if len(known) < len(calls) or template is None or not _alike(known):
             return None
+        if self.size(name, calls).size < 2:
+            return None  # what was known when they were put together may have been disproved since
         items = [template.item(call.messages) for call in calls]
         texts = [item for item in items if item is not None]
         if len(texts) < len(items):

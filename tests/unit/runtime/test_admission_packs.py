@@ -261,37 +261,57 @@ def test_nothing_is_packed_that_loses(clock: _Clock) -> None:
     assert [place.poll() for place in places] == [Go()] * 4
 
 
-def test_an_authors_word_starts_small_and_compares(clock: _Clock) -> None:
-    admission = _admission(clock, PackFigures())
-    assert admission.packer is not None
-    compared = 0
-    for _ in range(20):
-        places = _enter(admission, clock, ITEMS[:4], is_asked=True)
-        errand = _errand(places[0])
-        assert len(errand.pack.items) == 4
-        errand.answered(_reply(errand.messages))
-        for place, item in zip(places, ITEMS, strict=False):
-            if isinstance(place.poll(), Go):
-                compared += 1
-                place.leave(Outcome.answered(AIMessage(_mood(item).upper())))
-    known = admission.packer.figures.of(KEY)[4]
-    assert (known.checks, known.losses, known.invalid) == (compared, 0, 0)
-    assert 10 < compared < 60
-
-
-def test_an_author_who_asks_is_refused_once_the_loss_is_proven(clock: _Clock) -> None:
-    admission = _admission(clock, PackFigures())
-    packs = 0
-    for _ in range(40):
+def _run_packs(
+    admission: Admission, clock: _Clock, packs: int, mood: Callable[[str], Any]
+) -> tuple[int, list[str]]:
+    """Packs of four until `packs` were tried: how many were packed, and all answers given."""
+    packed, given = 0, []
+    for _ in range(packs):
         places = _enter(admission, clock, ITEMS[:4], is_asked=True)
         found = places[0].poll()
         if isinstance(found, Packed):
-            packs += 1
-            found.errand.answered(_reply(found.errand.messages, lambda _: "good"))
+            assert len(found.errand.pack.items) <= 4
+            packed += 1
+            found.errand.answered(_reply(found.errand.messages, mood))
         for place, item in zip(places, ITEMS, strict=False):
-            if isinstance(place.poll(), Go):
-                place.leave(Outcome.answered(AIMessage(_mood(item))))
-    assert 0 < packs < 20
+            match place.poll():
+                case Answered(message=message):
+                    given.append(str(message.text))
+                case Go():
+                    given.append(_mood(item))
+                    place.leave(Outcome.answered(AIMessage(_mood(item).upper())))
+                case other:
+                    raise AssertionError(other)
+    return packed, given
+
+
+def test_an_authors_word_starts_small_and_compares(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    assert admission.packer is not None
+    packed, given = _run_packs(admission, clock, 30, _mood)
+    assert packed == 30
+    assert given == [_mood(item) for item in ITEMS[:4]] * 30
+    known = admission.packer.figures.of(KEY)[4]
+    assert (known.items, known.losses, known.invalid) == (120, 0, 0)
+    # The first twenty items are all compared, later ones one in ten.
+    assert 20 <= known.checks < 45
+
+
+def test_finding_out_that_packing_loses_costs_no_quality(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    packed, given = _run_packs(admission, clock, 40, lambda _: "good")
+    assert 3 <= packed <= 8
+    assert given == [_mood(item) for item in ITEMS[:4]] * 40
+
+
+def test_packs_in_line_are_broken_up_when_packing_is_found_to_lose(clock: _Clock) -> None:
+    figures = PackFigures()
+    admission = _admission(clock, figures)
+    places = _enter(admission, clock, ITEMS[:4], is_asked=True)
+    places[1].poll()
+    for _ in range(20):
+        figures.checked(KEY, 2, is_worse=True)
+    assert [place.poll() for place in places] == [Go()] * 4
 
 
 def test_the_nodes_own_check_says_what_is_worse(clock: _Clock) -> None:
