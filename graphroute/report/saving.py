@@ -122,6 +122,7 @@ def half_width_usd(runs: int, total: float, squares: float) -> float:
 def _interval(gains: Sequence[int], draw: random.Random) -> tuple[float | None, float | None]:
     if len(gains) < MIN_RUNS:
         return None, None
-    means = sorted(sum(draw.choices(gains, k=len(gains))) for _ in range(RESAMPLES))
+    pool = sorted(gains)  # so that the order of the runs does not matter
+    means = sorted(sum(draw.choices(pool, k=len(pool))) for _ in range(RESAMPLES))
     low, high = means[round(0.025 * RESAMPLES)], means[round(0.975 * RESAMPLES) - 1]
     return low / len(gains) / NANO, high / len(gains) / NANO

@@ -9,6 +9,7 @@ the latter are dropped.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any, Final
@@ -36,7 +37,8 @@ _ELSEWHERE = {"run_id", "graph", "graph_name", "thread", "prompt_sha", "prompt",
 _ELSEWHERE |= {"is_estimated", *NAMES, *PLAIN}
 _MORE = tuple(f.name for f in fields(CallRecord) if f.name not in _ELSEWHERE)
 _DEFAULTS = {f.name: f.default for f in fields(CallRecord)}
-_MOST = 2**63 - 1
+_MOST = 10**12
+"""Largest number kept, a thousand dollars in nano-dollars: a million of them still add up."""
 
 
 def without_text(record: CallRecord) -> CallRecord:
@@ -64,7 +66,7 @@ def row(
     record: CallRecord, *, run: int, graph: int, name_id: Callable[[str], int]
 ) -> tuple[object, ...]:
     """The values of `COLUMNS`."""
-    values: dict[str, object] = {name: _bounded(getattr(record, name)) for name in PLAIN}
+    values: dict[str, object] = {name: _bounded(name, getattr(record, name)) for name in PLAIN}
     for name in NAMES:
         text = getattr(record, name)
         values[name] = None if text is None else name_id(text)
@@ -153,5 +155,10 @@ def _digits(sha: str) -> bytes | None:
         return None
 
 
-def _bounded(value: object) -> object:
-    return max(-_MOST, min(_MOST, value)) if isinstance(value, int) else value
+def _bounded(name: str, value: Any) -> int | float | None:
+    """A number that a million of can be summed; ValueError for what is none, None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, (bool, str)) or not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} is no number")
+    return max(-_MOST, min(_MOST, value))  # type: ignore[no-any-return]

@@ -51,7 +51,7 @@ class Batch:
                         self._judged(item)
                     case Shape():
                         self._shape(item)
-            except (TypeError, ValueError, OverflowError, sqlite3.DataError) as fault:
+            except (TypeError, ValueError, OverflowError, sqlite3.IntegrityError) as fault:
                 refused(fault)
 
     def _call(self, record: CallRecord) -> None:

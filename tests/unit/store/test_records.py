@@ -1,0 +1,329 @@
+"""Records through the file and back; what is kept, what is left out, what is deleted."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from graphroute.errors import StoreUnavailable
+from graphroute.ir.feedback import Credit, Feedback
+from graphroute.ir.record import Attempt, CallRecord
+from graphroute.ir.tally import Span
+from graphroute.ir.verdict import Verdict
+from graphroute.store import rows, schema
+from graphroute.store.records import DAY_S, RecordStore
+from tests.unit.store.calls import NOW_S, call
+
+FULL = call(
+    thread="t1",
+    why="RateLimitError: too many of 'secret'",
+    difficulty=0.25,
+    cap_tokens=5,
+    attempts=(Attempt(model="strong", reason="TimeoutError: 'secret' was slow"),),
+    fault="scorer: 'secret' broke it",
+    error="ValueError: 'secret'",
+    iteration=2,
+    predicted_quality=0.75,
+    predicted_cost_nano=900,
+    predicted_s=0.4,
+    cached_tokens=30,
+    cache="memory",
+    retries=1,
+    verdicts=(Verdict(score=0.5, passed=True, reason="says 'secret'"),),
+    quality=0.5,
+    prompt_sha="0123456789abcdef",
+    prompt_chars=12,
+    prompt="tell me the secret",
+    answer="the secret is 42",
+)
+
+
+def test_every_field_is_set_in_the_full_record() -> None:
+    """So that a field which is added later is tested by what follows."""
+    defaults = {f.name: f.default for f in fields(CallRecord)}
+    same = [f for f in defaults if getattr(FULL, f) == defaults[f]]
+    known = {"graph", "graph_name"}
+    unset = set(same) - known
+    # Fields that other parts add have their own tests; they travel in `more` like these.
+    assert unset.isdisjoint({*rows.PLAIN, *rows.NAMES, "verdicts", "attempts", "prompt"})
+
+
+def test_with_leave_to_keep_text_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "r.sqlite3", keep_text=True, clock=lambda: NOW_S)
+    store.add(FULL)
+    assert list(store.records()) == [FULL]
+
+
+def test_without_it_no_word_of_a_prompt_reaches_the_disk(
+    store: RecordStore, tmp_path: Path
+) -> None:
+    store.add(FULL)
+    (found,) = store.records()
+    assert found == rows.without_text(FULL)
+    assert (found.error, found.why, found.fault) == ("ValueError", "RateLimitError", "scorer")
+    assert (found.prompt, found.answer, found.verdicts[0].reason) == (None, None, "")
+    assert found.prompt_sha == FULL.prompt_sha
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"secret" not in written
+    assert b"ValueError" in written
+
+
+def test_nothing_touches_the_disk_before_the_first_record(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "deep" / "records.sqlite3")
+    assert store.flush()
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"node": "odd \ud800 name", "run_id": "\udfff"},
+        {"in_tokens": 2**70, "cost_nano": -(2**70)},
+        {"node": "", "model": "", "why": ""},
+        {"took_s": 0.0, "started_s": NOW_S},
+        {"prompt_sha": "no digest"},
+        {"baseline_nano": None, "own_model": None, "planned": None, "step": None},
+    ],
+)
+def test_odd_values_are_kept_as_far_as_they_can_be(
+    store: RecordStore, changes: dict[str, object]
+) -> None:
+    store.add(call(**changes))
+    store.add(call(run_id="after"))
+    assert store.flush()
+    assert [record.run_id for record in store.records()][-1] in ("after", "r1", "?")
+    assert store.holdings().calls == 2
+    assert store.tally().runs == 2
+
+
+def test_a_record_that_cannot_be_stored_leaves_the_others(
+    store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        store.add(call(started_s="yesterday"))
+        store.add(call(started_s=float("nan")))
+        store.add(call(run_id="good"))
+        assert store.flush()
+    assert [record.run_id for record in store.records()] == ["good"]
+    assert len(caplog.records) == 1, "told once"
+
+
+def test_spans_choose_by_time_graph_and_node(store: RecordStore) -> None:
+    store.add(call(run_id="old", started_s=NOW_S - 10 * DAY_S))
+    store.add(call(run_id="inner", node="team/draft"))
+    store.add(call(run_id="near", node="teamwork"))
+    store.add(call(run_id="other", graph="e" * 16, graph_name="b"))
+
+    def runs(span: Span) -> list[str]:
+        return sorted(record.run_id for record in store.records(span))
+
+    assert runs(Span(since_s=NOW_S - DAY_S)) == ["inner", "near", "other"]
+    assert runs(Span(until_s=NOW_S - DAY_S)) == ["old"]
+    assert runs(Span(since_s=NOW_S - 1.0, until_s=NOW_S - 1.0)) == []
+    assert runs(Span(node="team")) == ["inner"]
+    assert runs(Span(node="draft")) == ["old", "other"]
+    assert runs(Span(graph="b")) == ["other"]
+    assert runs(Span(graph="eeee")) == ["other"]
+    assert runs(Span(graph="")) == []
+    assert runs(Span(graph="%", node="_")) == [], "no wildcards"
+
+
+def test_a_limit_gives_the_latest_in_their_order(store: RecordStore) -> None:
+    for number in range(5):
+        store.add(call(run_id=f"r{number}", started_s=NOW_S - 10 + number))
+    assert [record.run_id for record in store.records(limit=2)] == ["r3", "r4"]
+
+
+def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
+    now = [NOW_S]
+    store = RecordStore(tmp_path / "r.sqlite3", max_rows=3, clock=lambda: now[0])
+    for number in range(3):
+        store.add(call(run_id=f"r{number}"))
+    assert store.flush()
+    for number in range(3, 6):
+        now[0] += 61.0
+        store.add(call(run_id=f"r{number}"))
+        assert store.flush()
+    assert [record.run_id for record in store.records()] == ["r3", "r4", "r5"]
+    assert store.holdings().runs == 3
+
+
+def test_records_die_of_age_with_all_that_hangs_on_them(tmp_path: Path) -> None:
+    now = [NOW_S]
+    store = RecordStore(
+        tmp_path / "r.sqlite3", max_age_s=DAY_S, keep_text=True, clock=lambda: now[0]
+    )
+    store.add(call(prompt="p", answer="a"))
+    said = Feedback(run_id="r1", verdict=Verdict(score=1.0, passed=True))
+    credit = Credit(run_id="r1", node="draft", score=1.0, weight=1.0)
+    store.judge(said, [credit], graph="f" * 16, graph_name="app")
+    assert store.holdings().verdicts == store.holdings().texts == 1
+    now[0] += 2 * DAY_S
+    store.add(call(run_id="new", started_s=now[0]))
+    held = store.holdings()
+    assert (held.calls, held.runs, held.verdicts, held.texts) == (1, 1, 0, 0)
+    assert store.credits() == ()
+
+
+def test_cleared_records_leave_nothing_on_disk(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "r.sqlite3", keep_text=True, clock=lambda: NOW_S)
+    store.add(replace(FULL, node="node-of-the-secret"))
+    store.add(call(run_id="stays", graph="e" * 16, graph_name="b"))
+    assert store.clear(graph="app", dry_run=True) == 1
+    assert store.holdings().calls == 2
+    assert store.clear(graph="app") == 1
+    assert [record.run_id for record in store.records()] == ["stays"]
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"secret" not in written
+    assert store.clear() == 1
+    assert store.holdings().calls == 0
+
+
+def test_credits_name_the_model_and_are_divided_among_calls(store: RecordStore) -> None:
+    store.add(call())
+    store.add(call())
+    store.add(call(model="strong"))
+    store.add(call(run_id="r2"))
+    said = Feedback(run_id="r1", verdict=Verdict(score=0.5, passed=True, source="user"))
+    credit = Credit(run_id="r1", node="draft", score=0.5, weight=0.9)
+    store.judge(said, [credit], graph="f" * 16, graph_name="app")
+    found = sorted(store.credits(), key=lambda pair: pair[1])
+    assert [(c.node, model, c.score) for c, model in found] == [
+        ("draft", "strong", 0.5),
+        ("draft", "weak", 0.5),
+    ]
+    assert [c.weight for c, _ in found] == pytest.approx([0.3, 0.6])
+    assert store.nodes_of("r1", graph="f" * 16) == {"draft": 3}
+    assert store.nodes_of("r1", graph="0" * 16) == {}
+
+
+def test_two_stores_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite3"
+    one = RecordStore(path, clock=lambda: NOW_S)
+    two = RecordStore(path, clock=lambda: NOW_S)
+    one.add(call(run_id="a"))
+    assert one.flush()
+    two.add(call(run_id="b"))
+    assert two.flush()
+    assert sorted(record.run_id for record in one.records()) == ["a", "b"]
+
+
+def test_a_damaged_file_is_set_aside_and_begun_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "records.sqlite3"
+    path.write_bytes(b"this is no database, it only says so" * 100)
+    store = RecordStore(path, clock=lambda: NOW_S)
+    store.add(call())
+    with caplog.at_level(logging.WARNING):
+        assert store.flush()
+    assert [record.run_id for record in store.records()] == ["r1"]
+    assert (tmp_path / "records.sqlite3.damaged").read_bytes().startswith(b"this is no")
+    assert "set aside" in caplog.text
+
+
+def test_damage_in_the_middle_of_a_file_is_met_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "records.sqlite3"
+    store = RecordStore(path, clock=lambda: NOW_S)
+    for number in range(500):
+        store.add(call(run_id=f"r{number}"))
+    assert store.flush()
+    data = bytearray(path.read_bytes())
+    for page in range(2, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    path.write_bytes(data)
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        store.tally()
+    assert path.with_name("records.sqlite3.damaged").exists()
+    store.add(call(run_id="new"))
+    assert [record.run_id for record in store.records()] == ["new"]
+
+
+def test_a_file_of_another_program_is_set_aside_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+        db.execute("INSERT INTO recipes VALUES ('soup')")
+    db.close()
+    before = path.read_bytes()
+    store = RecordStore(path, clock=lambda: NOW_S)
+    store.add(call())
+    assert store.flush()
+    assert (tmp_path / "records.sqlite3.damaged").read_bytes() == before
+    assert store.holdings().calls == 1
+
+
+def test_a_newer_file_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "records.sqlite3"
+    schema.opened(path).close()
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {len(schema.STEPS) + 1}")
+    db.close()
+    before = path.read_bytes()
+    store = RecordStore(path, clock=lambda: NOW_S)
+    store.add(call())
+    with caplog.at_level(logging.WARNING):
+        assert not store.flush()
+    assert "newer" in caplog.text
+    assert path.read_bytes() == before
+    with pytest.raises(StoreUnavailable, match="newer"):
+        store.holdings()
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    store = RecordStore(path, clock=lambda: NOW_S)
+    store.add(call())
+    assert store.flush()
+    steps = (*schema.STEPS, "ALTER TABLE runs ADD COLUMN score REAL; CREATE TABLE extra (a);")
+    db = schema.opened(path, steps=steps)
+    try:
+        assert db.execute("SELECT run, score FROM runs").fetchall() == [("r1", None)]
+        assert db.execute("PRAGMA user_version").fetchone() == (len(steps),)
+    finally:
+        db.close()
+
+
+def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    schema.opened(path).close()
+    with pytest.raises(sqlite3.OperationalError):
+        schema.opened(path, steps=(*schema.STEPS, "CREATE TABLE extra (a); CREATE NONSENSE"))
+    db = schema.opened(path)
+    try:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master")]
+        assert "extra" not in names
+    finally:
+        db.close()
+
+
+def test_a_place_that_cannot_be_written_costs_a_warning_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = RecordStore(tmp_path / "file" / "records.sqlite3")
+    with caplog.at_level(logging.WARNING):
+        store.add(call())
+        assert not store.flush()
+        store.add(call())
+        assert not store.flush()
+    assert len(caplog.records) == 1
+    with pytest.raises(StoreUnavailable):
+        store.holdings()
+
+
+def test_a_field_that_this_version_does_not_know_is_passed_over(store: RecordStore) -> None:
+    store.add(FULL)
+    assert store.flush()
+    db = sqlite3.connect(store.path)
+    db.execute("UPDATE calls SET more = json_set(more, '$.invented', 1)")
+    db.commit()
+    db.close()
+    (found,) = store.records()
+    assert found.cap_tokens == 5

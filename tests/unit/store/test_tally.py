@@ -1,0 +1,182 @@
+"""Sums in SQL equal sums in Python, whatever the records are."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from graphroute.ir.feedback import Credit, Feedback
+from graphroute.ir.record import CallRecord
+from graphroute.ir.tally import Shape, Span, bucket
+from graphroute.ir.verdict import Verdict
+from graphroute.report.saving import saving
+from graphroute.report.span import SpanReport
+from graphroute.store import tally as tally_module
+from graphroute.store.records import DAY_S, RecordStore
+from tests.unit.store.calls import NOW_S, call
+
+
+def drawn(count: int, seed: int) -> list[CallRecord]:
+    draw = random.Random(seed)
+    return [
+        call(
+            run_id=f"r{draw.randrange(count // 4)}",
+            node=draw.choice(["a", "b", "b/c"]),
+            model=(model := draw.choice(["weak", "strong"])),
+            why="plan" if model == "weak" else draw.choice(["budget", "down"]),
+            cost_nano=draw.randrange(10_000),
+            baseline_nano=draw.choice([None, 9_000]),
+            started_s=NOW_S - draw.random() * 5 * DAY_S,
+            took_s=draw.lognormvariate(0, 1),
+            error=draw.choice([None, None, "TimeoutError"]),
+            fault=draw.choice([None, None, "scorer"]),
+            cap_tokens=draw.choice([None, 5]),
+            cache=draw.choice([None, None, "memory"]),
+            is_estimated=draw.random() < 0.5,
+            retries=draw.randrange(3),
+            cached_tokens=draw.randrange(10),
+            quality=draw.choice([None, 0.0, 0.5, 1.0]),
+            predicted_quality=draw.choice([None, 0.25]),
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sums_are_those_of_the_records(store: RecordStore, seed: int) -> None:
+    records = drawn(200, seed)
+    for record in records:
+        store.add(record)
+    report = SpanReport.of(store.tally())
+    assert report.runs == len({record.run_id for record in records})
+    for row in (*report.rows, *report.nodes, *report.models, report.totals):
+        mine = [
+            r
+            for r in records
+            if (not row.node or r.node == row.node) and (not row.model or r.model == row.model)
+        ]
+        assert row.calls == len(mine)
+        assert row.cost_usd == pytest.approx(sum(r.cost_nano for r in mine) / 1e9)
+        assert row.failed == sum(r.error is not None for r in mine)
+        assert row.faults == sum(r.fault is not None for r in mine)
+        assert row.capped == sum(r.cap_tokens is not None for r in mine)
+        assert row.cache_hits == sum(r.cache is not None for r in mine)
+        assert row.moved == sum(r.model != r.planned for r in mine)
+        assert row.estimated == sum(r.is_estimated for r in mine)
+        assert row.retries == sum(r.retries for r in mine)
+        assert row.time_s == pytest.approx(sum(r.took_s for r in mine))
+        judged = [r.quality for r in mine if r.quality is not None]
+        assert row.verdicts == len(judged)
+        assert row.quality == pytest.approx(sum(judged) / len(judged))
+        expected = [r.predicted_quality for r in mine if r.predicted_quality is not None]
+        assert row.predicted_quality == pytest.approx(sum(expected) / len(expected))
+    moved = [r for r in records if r.model != r.planned]
+    assert sum(calls for _, _, calls in report.reasons) == len(moved)
+    assert sum(day.calls for day in report.days) == 200
+
+
+def test_the_saving_has_the_same_interval_as_in_memory(store: RecordStore) -> None:
+    records = drawn(100, 7)
+    for record in records:
+        store.add(record)
+    theirs, mine = SpanReport.of(store.tally()).saving, saving(records)
+    assert theirs is not None
+    assert mine is not None
+    assert theirs.saved_usd == pytest.approx(mine.saved_usd)
+    assert theirs.low_usd == pytest.approx(mine.low_usd)
+    assert theirs.high_usd == pytest.approx(mine.high_usd)
+
+
+def test_times_come_back_to_the_width_of_a_bucket(store: RecordStore) -> None:
+    draw = random.Random(3)
+    times = sorted(draw.lognormvariate(0, 1) for _ in range(1000))
+    for took_s in times:
+        store.add(call(took_s=took_s))
+    store.add(call(took_s=500.0, error="TimeoutError"))
+    store.add(call(took_s=0.0, cache="memory"))
+    row = SpanReport.of(store.tally()).rows[0]
+    assert row.p50_s == pytest.approx(times[499], rel=0.037)
+    assert row.p95_s == pytest.approx(times[949], rel=0.037)
+
+
+@pytest.mark.parametrize("took_s", [0.0, 1e-12, 1e-3, 1.0, 1e6, -1.0])
+def test_every_time_has_a_bucket(took_s: float) -> None:
+    assert -200 <= bucket(took_s) <= 400
+
+
+def test_feedback_counts_by_its_weight(store: RecordStore) -> None:
+    store.add(call())
+    store.add(call(node="check", quality=1.0))
+    said = Feedback(run_id="r1", verdict=Verdict(score=0.0, passed=False, source="user"))
+    shared = [
+        Credit(run_id="r1", node="draft", score=0.0, weight=0.75),
+        Credit(run_id="r1", node="check", score=0.0, weight=0.25),
+    ]
+    store.judge(said, shared, graph="f" * 16, graph_name="app")
+    check, draft = SpanReport.of(store.tally()).rows
+    assert (check.judged, check.verdicts, check.quality) == (1.25, 2, 0.8)
+    assert (draft.judged, draft.verdicts, draft.quality) == (0.75, 1, 0.0)
+
+
+def test_many_runs_are_sampled_for_their_spread_only(
+    store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(5)
+    for number in range(600):
+        store.add(call(run_id=f"r{number}", cost_nano=draw.randrange(9_000)))
+    whole = SpanReport.of(store.tally())
+    monkeypatch.setattr(tally_module, "SAMPLED_RUNS", 200)
+    sampled = SpanReport.of(store.tally())
+    assert store.tally().every == 3
+    assert len(store.tally().run_gains) == 200
+    assert whole.saving is not None
+    assert sampled.saving is not None
+    assert sampled.saving.saved_usd == whole.saving.saved_usd
+    assert sampled.rows[0].saved_usd == whole.rows[0].saved_usd
+
+    def width(report: SpanReport) -> float:
+        found = report.saving
+        assert found is not None
+        assert found.low_usd is not None
+        assert found.high_usd is not None
+        return found.high_usd - found.low_usd
+
+    assert width(sampled) == pytest.approx(width(whole), rel=0.15)
+    row, other = whole.rows[0], sampled.rows[0]
+    assert row.saved_high_usd is not None
+    assert other.saved_high_usd is not None
+    assert row.saved_usd is not None
+    half = row.saved_high_usd - row.saved_usd
+    assert other.saved_high_usd - row.saved_usd == pytest.approx(half, rel=0.15)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says(tmp_path: Path) -> None:
+    """200 stores of 40 runs each: 95 % intervals hold the true mean in at least 90 % of them."""
+    draw = random.Random(11)
+    held = 0
+    for number in range(200):
+        store = RecordStore(tmp_path / f"{number}.sqlite3", clock=lambda: NOW_S)
+        for run in range(40):
+            store.add(call(run_id=f"r{run}", cost_nano=10_000 - round(draw.gauss(5_000, 2_000))))
+        row = SpanReport.of(store.tally()).rows[0]
+        assert row.saved_low_usd is not None
+        assert row.saved_high_usd is not None
+        held += row.saved_low_usd <= 40 * 5e-6 <= row.saved_high_usd
+    assert 180 <= held <= 199
+
+
+def test_graphs_come_with_their_picture(store: RecordStore) -> None:
+    shape = Shape(name="app", fingerprint="f" * 16, nodes=("draft",), edges=(("a", "draft", 0.5),))
+    store.describe(shape)
+    store.describe(Shape(name="unused", fingerprint="0" * 16))
+    store.add(call())
+    assert store.tally().shapes == (shape,)
+    assert store.tally(Span(node="none")).shapes == ()
+
+
+def test_an_empty_store_has_an_empty_tally(store: RecordStore) -> None:
+    found = store.tally()
+    assert (found.runs, found.cells, found.first_s, found.shapes) == (0, (), None, ())
+    assert str(SpanReport.of(found)) == "no model call is recorded in this span"
