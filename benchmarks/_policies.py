@@ -10,8 +10,10 @@ from typing import Protocol
 import numpy as np
 from _outcomes import Floats, Outcomes
 
-from graphroute.ir.problem import Problem
+from graphroute.ir.problem import Problem, Solution
+from graphroute.planning import punctual
 from graphroute.planning.replan import allocate
+from graphroute.planning.retries import CheckRates, after_refusals, by_hardness
 from graphroute.solvers import auto
 
 
@@ -19,7 +21,7 @@ from graphroute.solvers import auto
 class Run:
     """One run so far, as the policies may see it.
 
-    prices[m]: factor on the planned price; sent_back: node → models whose answer a checker refused
+    prices[m]: factor on the planned price; asked: node → models that have answered it, in order
     """
 
     spent_usd: float = 0.0
@@ -27,7 +29,7 @@ class Run:
     calls: int = 0
     failed: set[int] = field(default_factory=set)
     prices: Floats
-    sent_back: dict[int, set[int]] = field(default_factory=dict)
+    asked: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +38,8 @@ class Case:
 
     kinds[i], slowness[i] of node i; visits[i] expected; after[i] expected visits once i has run;
     quality[i, m], cost_usd[i, m] (per call), time_s[i, m] from the training questions
+    share[r, i]: visits of simulated runs, as multiples of the expected ones
+    plain: the problem with one model a node, each loop as long as the records say
     """
 
     problem: Problem
@@ -45,6 +49,8 @@ class Case:
     quality: Floats
     cost_usd: Floats
     time_s: Floats
+    share: Floats
+    plain: Problem
 
     @property
     def budget_usd(self) -> float:
@@ -56,12 +62,13 @@ class Case:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One model call; `left` calls of its node are still to be made in this superstep, this one
-    included.
+    included; `asked`: the models whose answers the checker of its loop has refused.
     """
 
     node: int
     prompt: str
     left: int
+    asked: tuple[int, ...] = ()
 
 
 class Policy(Protocol):
@@ -185,21 +192,29 @@ class FairShare:
 class StaticPlan:
     """Our plan as it is made before the run, never changed."""
 
-    name = "our static plan"
+    def __init__(self, name: str = "our static plan", *, has_rounds: bool = True) -> None:
+        self.name, self.has_rounds = name, has_rounds
 
     def begin(self, case: Case) -> None:
         """Solve once."""
-        found = auto.build().solve(case.problem, time_limit_s=0.5)
+        problem = case.problem if self.has_rounds else case.plain
+
+        def solve(under: Problem) -> Solution:
+            return auto.build().solve(under, time_limit_s=0.5)
+
+        self.problem, found = punctual.solve(problem, solve, case.share, seed=0)
         if not found.choice:  # no plan keeps every limit: the deadline gives way, then money
-            found = auto.build().solve(replace(case.problem, deadline_s=None), time_limit_s=0.5)
+            self.problem = replace(problem, deadline_s=None)
+            found = solve(self.problem)
         self.case = case
         cheapest = case.cost_usd.argmin(axis=1)
         self.choice = found.choice or tuple(int(m) for m in cheapest)
 
     def rank(self, call: Call, run: Run) -> list[int]:  # noqa: ARG002
-        """The planned model, then cheaper ones from the best down."""
+        """The planned model (of this round), then cheaper ones from the best down."""
         node = call.node
-        chosen = self.choice[node]
+        models = self.problem.option(node, self.choice[node]).models
+        chosen = models[min(len(call.asked), len(models) - 1)]
         cost, quality = self.case.cost_usd[node], self.case.quality[node]
         others = [int(m) for m in np.argsort(-quality) if cost[m] < cost[chosen]]
         return [chosen, *others]
@@ -208,10 +223,14 @@ class StaticPlan:
 class Replanned:
     """Our plan, made again before every call from what is left to do and to spend.
 
-    A model whose answer a checker sent back is not asked the same question again.
+    What a checker has refused is known to be hard, and a model that is asked the same again answers
+    as before.
     """
 
     name = "our re-planning"
+
+    def __init__(self, check: CheckRates) -> None:
+        self.check = check
 
     def begin(self, case: Case) -> None:
         """Keep the case and the plan for the deadline."""
@@ -222,27 +241,41 @@ class Replanned:
     def rank(self, call: Call, run: Run) -> list[int]:
         """Models by utility under the price of what is left."""
         case, node = self.case, call.node
+        problem, m = case.problem, len(case.problem.models)
         visits = case.after[node].copy()
         visits[node] += call.left
-        cost = case.cost_usd * run.prices
-        feasible = np.array(case.problem.feasible)
-        feasible[:, list(run.failed)] = False
-        feasible[node, list(run.sent_back.get(node, ()))] = False
-        if case.problem.deadline_s is not None:
+        begun = np.array([bool(run.asked.get(i)) for i in range(len(visits))])
+        share = visits / np.maximum(case.visits, 1e-9)
+        cost = problem.cost_usd * share[:, None]
+        # A round that has been refused is followed by what is best then, not by more of the same.
+        cost[begun, :m] = case.cost_usd[begun] * visits[begun, None]
+        cost[:, :m] *= run.prices
+        for i, options in enumerate(problem.extras):
+            for e, option in enumerate(options):
+                cost[i, m + e] *= run.prices[list(option.models)].mean()
+        feasible = problem.feasible.copy()
+        for model in run.failed:
+            feasible &= ~problem.holds(model)
+        feasible[begun, m:] = False
+        if problem.deadline_s is not None:
             # The static plan bought its time where that cost least; nothing slower goes there.
-            slowest = case.time_s[np.arange(len(visits)), list(self.plan.choice)]
-            quick = feasible & (case.time_s <= slowest[:, None] + 1e-9)
+            slowest = problem.time_s[np.arange(len(visits)), list(self.plan.choice)]
+            quick = feasible & (problem.time_s <= slowest[:, None] + 1e-9)
             feasible = np.where(quick.any(axis=1, keepdims=True), quick, feasible)
+        log_quality = problem.log_quality
+        if call.asked:
+            log_quality = log_quality.copy()
+            success = by_hardness(case.quality[node])
+            good = after_refusals(call.asked, success, self.check, stubborn=1.0)
+            log_quality[node, :m] = np.log(np.clip(good, 0.01, 0.995))
         # Of a retried or fanned-out step each visit counts as much as the plan said.
-        weight = case.problem.weight / np.maximum(case.visits, 1e-9)
-        weight = np.where(visits > 0, weight * visits, 0.0)
-        value = case.problem.log_quality * weight[:, None]
+        value = log_quality * (problem.weight * share)[:, None]
         left_usd = case.budget_usd - run.spent_usd
-        choice, price, _ = allocate(value, cost * visits[:, None], feasible, left_usd)
-        utility = np.where(feasible[node], value[node] - price * cost[node] * visits[node], -np.inf)
-        order = [int(m) for m in np.argsort(-utility) if np.isfinite(utility[m])]
-        first = int(choice[node])
-        return [first, *(m for m in order if m != first)]
+        choice, price, _ = allocate(value, cost, feasible, left_usd)
+        utility = np.where(feasible[node], value[node] - price * cost[node], -np.inf)
+        order = [int(k) for k in np.argsort(-utility[:m]) if np.isfinite(utility[k])]
+        first = problem.option(node, int(choice[node])).models[0]
+        return [first, *(k for k in order if k != first)]
 
 
 class Oracle:

@@ -32,6 +32,7 @@ class Scenario:
     shock: `"price"` (the dearest planned model costs four times as much from the middle on),
         `"outage"` (the most planned model is down from the middle on), or `""`
     has_deadline: runs count only if they end in time; slow: nodes with three times the tokens
+    loop: the node whose answer a checker sends back
     two_local: of the local models any two together do not fit; changing takes `SWAP_S`
     """
 
@@ -42,6 +43,7 @@ class Scenario:
     shock: str = ""
     has_deadline: bool = False
     slow: tuple[str, ...] = ()
+    loop: str = ""
     two_local: bool = False
 
 
@@ -139,6 +141,7 @@ def _refine() -> Scenario:
         graph=_graph("refine", ["draft", "finish"], arrows),
         observed=Observed(edges={("check", "draft"): 25.0, ("check", "finish"): 75.0}),
         path=path,
+        loop="draft",
     )
 
 

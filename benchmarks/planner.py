@@ -171,9 +171,8 @@ def cp_sat(problem: Problem) -> Run:
             z = model.new_int_var(0, 10**7, "")
             queue = []
             for i, tasks in zip(step.nodes, step.tasks, strict=True):
-                lane = [
-                    int(np.ceil(unit * step.weight * problem.lane_s(i, tasks, k))) for k in range(m)
-                ]
+                seconds, _ = problem.lanes_s(i, tasks)
+                lane = [int(np.ceil(unit * step.weight * s)) for s in seconds]
                 model.add(z >= sum(lane[k] * x[i][k] for k in range(m) if k not in loaded))
                 queue.append(sum(lane[k] * x[i][k] for k in local))
             model.add(z >= sum(queue))

@@ -15,7 +15,9 @@ from graphroute.ir.facts import RECURSION_LIMIT, Facts, Observed
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import Budget, Objective
 from graphroute.ir.plan import Plan
+from graphroute.ir.problem import Problem, Solution
 from graphroute.ir.profile import Profile
+from graphroute.planning import punctual
 from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Known, Limits, check_deadline, formulate
@@ -71,7 +73,9 @@ def make_plan(
 ) -> Plan:
     """Which model of the catalog serves each step of the graph.
 
-    deadline_s: seconds the expected run may take; memory_limit_bytes: what local models may hold
+    deadline_s: seconds after which a run is late; no plan takes longer on average, and with the
+        objective `quality` it has the margin that is worth its price (`planning.punctual`)
+    memory_limit_bytes: what local models may hold together
     recursion_limit: supersteps of a run (default: the graph's own, else LangGraph's)
     observed: what earlier runs showed of branches, loops and tokens; it replaces the priors
     qualities: by (node, model), what is known of them: a probability is taken as it is, `Evidence`
@@ -99,6 +103,9 @@ def make_plan(
     known = Known(qualities=weighed.qualities, checks=checks or {}, packings=packings or {})
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
 
+    def find(problem: Problem) -> Solution:
+        return search.solve(problem, time_limit_s=TIME_LIMIT_S)
+
     @cache
     def after() -> Mapping[str, Mapping[str, float]]:
         from graphroute.passes.remaining import remaining
@@ -117,8 +124,15 @@ def make_plan(
         )
         if without:
             problem = without_model(problem, without)
-        solution = search.solve(problem, time_limit_s=TIME_LIMIT_S)
-        made = rounded(decide(facts, profile, catalog, problem, solution, budget=budget, seed=seed))
+        share = None if limits.deadline_s is None else punctual.runs(facts, profile)
+        if share is None:
+            solution = find(problem)
+        else:
+            problem, solution = punctual.solve(problem, find, share, seed)
+        made = decide(
+            facts, profile, catalog, problem, solution, budget=budget, seed=seed, share=share
+        )
+        made = rounded(made)
         again = WhatIf(
             plan_under=plan_under,
             budget=budget,

@@ -66,7 +66,7 @@ def _price(plan: Plan) -> list[str]:
             f"{points(_gain(plan, step * plan.shadow_price))} points of quality."
         )
     if plan.time_price > 0 and plan.deadline_s is not None:
-        second = plan.deadline_s / 10
+        second = (plan.planned_s or plan.deadline_s) / 10
         worth = (
             f": {second:.3g} s more would buy about "
             f"{points(_gain(plan, second * plan.time_price))} points of quality"
@@ -74,6 +74,9 @@ def _price(plan: Plan) -> list[str]:
             else ""
         )
         lines.append(f"The deadline of {plan.deadline_s:g} s binds{worth}.")
+    if plan.totals.on_time is not None:
+        share = f"{100 * plan.totals.on_time:.0f} %"
+        lines.append(f"About {share} of runs end by the deadline of {plan.deadline_s:g} s.")
     if plan.critical_path:
         lines.append(f"The run waits longest for {' → '.join(plan.critical_path)}.")
     return lines

@@ -133,6 +133,7 @@ class Assignment:
     taint: nodes and state keys along which private data comes here, empty where none does
     fallbacks: the models that take over, in this order, where the chosen one cannot serve a call
     qualities: probability of a good answer of `model` alone and of each fallback, in that order
+    judged: answers of the node that were judged in earlier runs, on which qualities rest
     """
 
     node: str
@@ -161,6 +162,7 @@ class Assignment:
     then: tuple[str, ...] = ()
     batch: Annotated[int, Field(ge=1)] = 1
     qualities: tuple[Share, ...] = ()
+    judged: Amount = 0.0
 
     def model_for(self, iteration: int = 1) -> str:
         """The model of a round of the node's loop, the first being 1; other kinds have one."""
@@ -171,13 +173,17 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """The whole run: USD, seconds, and the weighted geometric mean of the steps' quality."""
+    """The whole run: USD, seconds, and the weighted geometric mean of the steps' quality.
+
+    on_time: chance that a run ends by the deadline, None without one
+    """
 
     cost_expected_usd: Amount
     cost_p95_usd: Amount
     cost_worst_usd: Amount | None
     latency_s: Amount
     quality: Share
+    on_time: Share | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +259,8 @@ class Plan:
     """Which model serves each step, with reasons; see the module docstring.
 
     `assignments` covers the nodes that may call a model. `feasible` False: `infeasible` says why
-    and the assignments are empty.
+    and the assignments are empty. `planned_s` is the expected time that the plan was held to, so
+    that enough runs end by `deadline_s`.
     """
 
     schema: Literal["graphroute.plan/1"] = SCHEMA
@@ -269,6 +276,7 @@ class Plan:
     feasible: bool
     infeasible: Infeasible | None
     deadline_s: Amount | None = None
+    planned_s: Amount | None = None
     time_price: Amount = 0.0
     critical_path: tuple[str, ...] = ()
     parallel_groups: tuple[tuple[str, ...], ...] = ()

@@ -92,6 +92,8 @@ class Problem:
     steps: supersteps of the run, for its time; empty: every node runs after the other, once
     memory_bytes[m], load_s[m]: what a local model takes to hold and to load, 0 for others
     memory_limit_bytes: what all local models of a plan may take together
+    deadline_s: what the run may take as expected; promised_s: when it must have ended, where that
+        leaves a margin for runs that take longer
     """
 
     nodes: tuple[str, ...]
@@ -108,6 +110,7 @@ class Problem:
     budget_usd: float | None = None
     objective: Objective = "quality"
     deadline_s: float | None = None
+    promised_s: float | None = None
     local: tuple[bool, ...] = ()
     steps: tuple[TimeStep, ...] = ()
     memory_bytes: tuple[int, ...] = ()

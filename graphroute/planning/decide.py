@@ -21,9 +21,9 @@ from graphroute.ir.plan import (
     SolverReport,
     Totals,
 )
-from graphroute.ir.problem import Problem, Solution
+from graphroute.ir.problem import Floats, Problem, Solution
 from graphroute.ir.profile import NodeProfile, Profile
-from graphroute.planning import infeasible, spend
+from graphroute.planning import infeasible, punctual, spend
 from graphroute.planning.masks import path_of
 from graphroute.planning.reasons import Case, constraints, fallbacks, reason, runner_up
 
@@ -37,8 +37,12 @@ def decide(
     *,
     budget: Budget,
     seed: int,
+    share: Floats | None = None,
 ) -> Plan:
-    """The plan; where the solution is infeasible it has no assignments and says why."""
+    """The plan; where the solution is infeasible it has no assignments and says why.
+
+    share: the simulated runs (`punctual.runs`) by which the chance to meet the deadline is told
+    """
     taints = {t.node: t for t in facts.taints}
     assignments = tuple(
         _assignment(
@@ -61,7 +65,7 @@ def decide(
         objective=problem.objective,
         seed=seed,
         assignments=assignments,
-        totals=_totals(facts, profile, catalog, problem, solution, seed),
+        totals=_totals(facts, profile, catalog, problem, solution, seed, share),
         shadow_price=solution.shadow_price,
         solver=SolverReport(
             name=solution.solver,
@@ -72,7 +76,8 @@ def decide(
         ),
         feasible=bool(solution.choice) or not problem.nodes,
         infeasible=infeasible.report(problem, solution),
-        deadline_s=problem.deadline_s,
+        deadline_s=problem.promised_s or problem.deadline_s,
+        planned_s=problem.deadline_s,
         time_price=solution.time_price,
         critical_path=facts.critical_path,
         parallel_groups=facts.parallel_groups,
@@ -117,6 +122,7 @@ def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assi
         batch=option.batch,
         # The first columns of a problem are its models, each by itself.
         qualities=tuple(case.quality(problem.models.index(m)) for m in (model.name, *instead)),
+        judged=p.judged,
     )
 
 
@@ -131,6 +137,7 @@ def _totals(
     problem: Problem,
     solution: Solution,
     seed: int,
+    share: Floats | None,
 ) -> Totals:
     if not solution.choice:
         return Totals(
@@ -144,12 +151,17 @@ def _totals(
     costs = [float(problem.cost_usd[i, m]) for i, m in enumerate(solution.choice)]
     weight = float(problem.weight.sum())
     logs = sum(problem.weight[i] * problem.log_quality[i, m] for i, m in enumerate(solution.choice))
+    deadline = problem.promised_s or problem.deadline_s
+    chance = None
+    if deadline is not None and share is not None:
+        chance = punctual.on_time(problem, solution.choice, deadline, share, seed)
     return Totals(
         cost_expected_usd=sum(costs),
         cost_p95_usd=spend.p95_usd(facts, profile, costs, seed),
         cost_worst_usd=spend.worst_usd(profile, catalog, options),
         latency_s=problem.latency_s(solution.choice),
         quality=math.exp(logs / weight) if weight > 0 else 1.0,
+        on_time=chance,
     )
 
 

@@ -8,21 +8,22 @@
  label  (batch="pack")            packed: one model, k tasks in one prompt
 ```
 
-Whether a round is followed by another hangs on its quality where a check decides (the rounds are
-then followed as `planning.retries` says). Where something else decides, round r is the last with
+Whether a round is followed by another hangs on its quality where a check decides: the rounds are
+then followed as `planning.retries` says, and their number is set so that a middling model leads to
+as many as the graph's records (or the prior) say. Where something else decides, round r is the last with
 probability (1 − p)·pʳ⁻¹ whatever it answered, and only its last answer counts.
 
-A sequence goes from worse to better models and is kept where no other option of the node is as good
-in quality, money and time; at most `MOST` are, those first that most prices of money and time would
-choose, so the solver's columns stay few. So a check that is worth less than it costs, or a second
-model that knows no more, is never placed.
+A sequence is kept where no other option of the node is as good in quality, money and time; at most
+`MOST` are, those first that most prices of money and time would choose, so the solver's columns
+stay few. So a check that is worth less than it costs, or a second model that knows no more, is
+never placed. A worse model may follow a better one: what the better one got wrong it may know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise, permutations
 from typing import Final
 
 import numpy as np
@@ -115,8 +116,9 @@ def columns(
     if p.check == "loop" and p.again >= RARE:
         rates = _as_recorded(rates, p, singles)
         success = by_hardness(singles.quality)
-        alone = _rounds(alone.models, success, rates, p, stubborn)
-        found = alone.joined(_rounds(_sequences(usable), success, rates, p, stubborn))
+        pace = _later_rounds(success, usable, rates, p, stubborn)
+        alone = _rounds(alone.models, success, rates, p, stubborn, pace)
+        found = alone.joined(_rounds(_sequences(usable), success, rates, p, stubborn, pace))
     elif p.check == "hint":
         success = by_hardness(singles.quality)
         found = alone.joined(_cascades(_sequences(usable), success, rates, stubborn))
@@ -158,22 +160,26 @@ class _Table:
 
 
 def _promising(singles: Singles) -> list[int]:
-    """Usable models that some price of money would choose, or that are quickest; worst first."""
+    """Usable models that some price of money would choose, or that are quickest, and the next best
+    in quality; cheapest first.
+    """
     usable = np.flatnonzero(singles.usable)
     if len(usable) < 2:
-        return []
+        return usable.tolist()
     log_q, usd = np.log(singles.quality[usable]), singles.usd[usable]
     best = _supported(log_q, usd, singles.time_s[usable])
     wins = {int(usable[i]): w for i, w in best.items()}
-    most = sorted(wins, key=lambda m: (-wins[m], singles.usd[m], m))[:CANDIDATES]
-    return sorted(most, key=lambda m: (singles.quality[m], m))
+    good = sorted(usable.tolist(), key=lambda m: (-singles.quality[m], singles.usd[m], m))
+    most = sorted(wins, key=lambda m: (-wins[m], singles.usd[m], m))
+    chosen = list(dict.fromkeys([*most[:CANDIDATES], *good]))[:CANDIDATES]
+    return sorted(chosen, key=lambda m: (singles.usd[m], singles.quality[m], m))
 
 
 def _sequences(models: list[int]) -> Ints:
-    """Two or three of these models, from worse to better; the worse one twice, too."""
-    pairs = [(a, b, -1) for a, b in combinations(models, 2)]
+    """Two or three of these models in every order, and the first of two twice."""
+    pairs = [(a, b, -1) for a, b in permutations(models, 2)]
     twice = [(a, a, b) for a, b, _ in pairs]
-    return np.array([*pairs, *twice, *combinations(models, 3)], dtype=np.int64).reshape(-1, 3)
+    return np.array([*pairs, *twice, *permutations(models, 3)], dtype=np.int64).reshape(-1, 3)
 
 
 def _expanded(sequences: Ints, rounds: int) -> Ints:
@@ -186,19 +192,34 @@ def _expanded(sequences: Ints, rounds: int) -> Ints:
     return full
 
 
+def _later_rounds(
+    success: Floats, models: list[int], rates: CheckRates, p: NodeProfile, stubborn: float
+) -> float:
+    """What the rounds after the first are multiplied by, so that the middle one of the models that
+    plans use leads to as many as the profile counts; better ones lead to fewer, worse to more.
+    """
+    alone = np.repeat(np.array(models or [0])[:, None], ROUNDS, axis=1)
+    later = follow(alone, success, rates, stubborn).reach[:, 1:].sum(axis=1)
+    return p.again / (1 - p.again) / max(float(np.median(later)), 1e-6)
+
+
 def _rounds(
-    sequences: Ints, success: Floats, rates: CheckRates, p: NodeProfile, stubborn: float
+    sequences: Ints,
+    success: Floats,
+    rates: CheckRates,
+    p: NodeProfile,
+    stubborn: float,
+    pace: float,
 ) -> _Table:
     """A loop that a check ends: its rounds hang on the quality of the ones before."""
     if not len(sequences):
         return _nothing()
     found = follow(_expanded(sequences, ROUNDS), success, rates, stubborn)
     shares = np.zeros(sequences.shape)
-    last = (sequences >= 0).sum(axis=1) - 1
+    rows, last = np.arange(len(shares)), (sequences >= 0).sum(axis=1) - 1
     for r in range(ROUNDS):
-        np.add.at(
-            shares, (np.arange(len(shares)), np.minimum(r, last)), (1 - p.again) * found.reach[:, r]
-        )
+        often = found.reach[:, r] * (pace if r else 1.0)
+        np.add.at(shares, (rows, np.minimum(r, last)), (1 - p.again) * often)
     return _Table(
         models=sequences,
         shares=shares,
@@ -271,6 +292,8 @@ def _worth(
         [singles.feasible, all_.log_quality[m:] >= np.log(max(floor, 1e-9)) - 1e-12]
     )
     rows = np.flatnonzero(allowed)
+    if not p.check:  # steps between neighbouring models: few, and none is better than all others
+        return [int(s) for s in rows[rows >= m]]
     on_device = [any(singles.local[x] for x in s.models) for s in all_.options]
     held = np.concatenate([singles.local, np.array(on_device, dtype=bool)])
     found: dict[int, int] = {}

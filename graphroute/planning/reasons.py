@@ -120,7 +120,7 @@ def constraints(case: Case, chosen: int) -> tuple[str, ...]:
             by_limit.setdefault(limit, []).append(case.name(k))
     words = {
         "budget": f"the budget of ${problem.budget_usd or 0:g} per run",
-        "deadline": f"the deadline of {problem.deadline_s or 0:g} s",
+        "deadline": f"the deadline of {problem.promised_s or problem.deadline_s or 0:g} s",
         "memory": f"the memory of {problem.memory_limit_bytes or 0} bytes for local models",
     }
     for limit, names in by_limit.items():

@@ -73,6 +73,13 @@ class Replanner:
         visits = self._to_come(happened)
         share = np.where(self._visits > 0, visits / np.maximum(self._visits, 1e-300), 0.0)
         unit = self._prices.unit_usd(happened.prices)
+        begun = [
+            self._index[n] for n, names in happened.asked.items() if names and n in self._index
+        ]
+        if begun:
+            # A round that was refused is followed by what is best then, not by more of the same.
+            unit = unit.copy()
+            unit[begun, : len(problem.models)] /= self._prices.rate[begun]
         cost = unit * visits[:, None]
         feasible = self._open(happened)
         value = self._value(happened, visits, cost, share)
@@ -264,7 +271,9 @@ class Replanner:
 
 
 class _Prices:
-    """unit[n, k]: USD of one of the visits the profile counts, at any prices of the models."""
+    """unit[n, k]: USD of one of the visits the profile counts, at any prices of the models;
+    rate[n, m]: how many visits a model alone leads to, as a multiple of those.
+    """
 
     def __init__(self, problem: Problem, profile: Profile, catalog: Catalog) -> None:
         self._models = {name: m for m, name in enumerate(problem.models)}
@@ -277,13 +286,13 @@ class _Prices:
         self._price_out = np.array([m.price.out_usd for m in catalog])
         visits = np.array([p.visits for p in profile.nodes])
         n, m = len(problem.nodes), len(problem.models)
-        self._rate = np.ones((n, m))
+        self.rate = np.ones((n, m))
         if problem.visits is not None:
             seen = np.maximum(visits, 1e-300)[:, None]
-            self._rate = np.where(visits[:, None] > 0, problem.visits[:, :m] / seen, 1.0)
+            self.rate = np.where(visits[:, None] > 0, problem.visits[:, :m] / seen, 1.0)
         # A node that is not expected has no cost in the problem, but its calls have one.
         whole = problem.cost_usd / np.where(visits > 0, visits, 1.0)[:, None]
-        plain = self._rate * self._base(self._price_in, self._price_out)
+        plain = self.rate * self._base(self._price_in, self._price_out)
         self._unit = np.column_stack([plain, whole[:, m:]])
         self._problem = problem
 
@@ -302,7 +311,7 @@ class _Prices:
         before, now = self._base(self._price_in, self._price_out), self._base(price_in, price_out)
         m = len(self._models)
         unit = self._unit.copy()
-        unit[:, :m] = self._rate * now
+        unit[:, :m] = self.rate * now
         for i, options in enumerate(self._problem.extras):
             for e, option in enumerate(options):
                 each = list(zip(option.models, option.shares, strict=True))

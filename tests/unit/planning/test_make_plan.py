@@ -235,6 +235,7 @@ def test_judged_answers_are_weighed_against_the_prior() -> None:
     assert known["openai:mini"] > 0.95  # easy for the small model, so easy for a better one
     assert draft.complexity < before.complexity
     assert "1001 judged answers" in draft.complexity_reason
+    assert (before.judged, draft.judged) == (0, 1001)
 
 
 def test_the_plan_keeps_the_quality_of_every_model_that_may_serve() -> None:
