@@ -28,6 +28,7 @@ from graphroute.ir.storage import Store
 from graphroute.keeping import home as home
 from graphroute.memory import MemoryLimit
 from graphroute.planner import make_plan
+from graphroute.planning.observe import observe
 from graphroute.pool import Models, Pool, build_pool
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
 from graphroute.report import Report
@@ -359,7 +360,9 @@ def optimize(
     def replan() -> Plan:
         again = job.walked()
         models_now = job.pool(again)
-        policy.plan = _feasible(job.plan(again, models_now))
+        overhead = {spec.name: spec.overhead_tokens for spec in models_now.catalog}
+        seen = observe(policy.records, again.graph, overhead=overhead)
+        policy.plan = _feasible(job.plan(again, models_now, observed=seen))
         policy.catalog, policy.own, policy.open, policy.chats = (
             models_now.catalog,
             models_now.own,
