@@ -9,8 +9,9 @@ otherwise    the model-call cache is all there is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from langgraph._internal._runnable import RunnableCallable
 from langgraph.graph import StateGraph
@@ -26,6 +27,8 @@ from graphroute.frontend.tracing import tracing_of
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import RouteHints
 from graphroute.ir.node_cache import CacheableNode, Caching, Tracing, Unclear
+
+logger = logging.getLogger(__name__)
 
 _MAX_NESTING: Final = 16
 
@@ -46,7 +49,12 @@ def cacheable(
     for path, spec, has_graph in _nodes(graph, "", ()):
         if path not in hints or not _asks(hints[path]):
             continue
-        found = _decide(path, spec, hints[path], has_graph, digest)
+        try:
+            found = _decide(path, spec, hints[path], has_graph, digest)
+        except Exception as fault:  # what cannot be read is not cached, and runs as ever
+            logger.warning("node %r is not cached", path, exc_info=True)
+            why = f"its code could not be read ({type(fault).__name__}: {fault})"
+            found = Caching(node=path, is_on=False, why=why, asked=_wish(hints[path]))
         decisions.append(found if isinstance(found, Caching) else found.caching)
         if isinstance(found, CacheableNode):
             kept.append(found)
@@ -55,6 +63,10 @@ def cacheable(
 
 def _asks(hints: RouteHints) -> bool:
     return hints.cache is True or hints.cache == "auto"
+
+
+def _wish(hints: RouteHints) -> bool | Literal["auto"]:
+    return "auto" if hints.cache == "auto" else True
 
 
 def _nodes(graph: Any, path: str, around: tuple[Any, ...]) -> Iterator[tuple[str, Any, bool]]:
@@ -77,7 +89,7 @@ def _nodes(graph: Any, path: str, around: tuple[Any, ...]) -> Iterator[tuple[str
 def _decide(
     path: str, spec: Any, hints: RouteHints, has_graph: bool, digest: Digest
 ) -> CacheableNode | Caching:
-    asked: Any = hints.cache
+    asked = _wish(hints)
     bound = spec.runnable
 
     def refused(why: str) -> Caching:

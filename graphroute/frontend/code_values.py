@@ -110,7 +110,9 @@ class _Describer:
                 if type(function) is not FunctionType:
                     return ("method", self.value(owner), str(function))
                 label = self.walk.function(function, owner=owner)
-                return ("method", label, self.value(owner) if kind_of(owner) != "class" else "")
+                # What a user's method takes of its object is followed; a package's may take all.
+                is_followed = kind_of(owner) == "class" or not is_installed(function)
+                return ("method", label, "" if is_followed else self.value(owner))
             case "partial":
                 return self._partial(value)
             case "class":

@@ -10,7 +10,14 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
+from dataclasses import replace
+from types import (
+    BuiltinMethodType,
+    FunctionType,
+    MethodDescriptorType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any, Final
 
 from graphroute.frontend.attributes import MISSING, held, is_a, module_of, on_class
@@ -130,6 +137,10 @@ class CodeWalk:
             if type(found.value) is FunctionType and is_installed(found.value):
                 self.function(found.value)
             return
+        is_own = found.owner is not MISSING and not is_a(found.owner, type, ModuleType)
+        if is_own and ref.chain and _is_inner_method(found.value):
+            # What a method written in C gives, it takes from its object.
+            found = replace(found, value=found.owner, rest=(ref.chain[-1],))
         value, origin = scope.lookup(ref.root)
         if origin == "local" or (origin == "builtin" and value is not MISSING):
             self._watch_builtin(scope, ref)
@@ -256,6 +267,10 @@ def _call_of(value: Any) -> FunctionType | None:
         return None
     call = on_class(type(value), "__call__")
     return call if type(call) is FunctionType else None
+
+
+def _is_inner_method(value: Any) -> bool:
+    return type(value) in (MethodDescriptorType, WrapperDescriptorType, BuiltinMethodType)
 
 
 def _functions_in(member: Any) -> Iterator[FunctionType]:
