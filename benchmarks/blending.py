@@ -22,6 +22,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import _machine
 import numpy as np
@@ -55,6 +56,7 @@ class Kinds:
     """Outcomes by kind of work, with what a scorer that never saw the kind says of each prompt.
 
     difficulty[n], success[n, m], raw[n, m] (success before calibration), cost[n, m] in USD
+    known_raw, known_success: of a scorer that knows the kind, but not the question
     """
 
     data: Outcomes
@@ -62,6 +64,8 @@ class Kinds:
     difficulty: Floats
     success: Floats
     raw: Floats
+    known_success: Floats
+    known_raw: Floats
     cost: Floats
 
     def suite(self, rows: Ints) -> NDArray[np.str_]:
@@ -83,21 +87,34 @@ def read(folder: Path, scorer: str, seed: int) -> Kinds:
         outside = np.flatnonzero(group == number)
         seen = np.isin(stems, stems[outside]) | (group == number)
         fitted = make().fit(data.rows(np.flatnonzero(~seen)), seed=seed)
-        prompts = [data.prompts[i] for i in outside]
-        difficulty[outside] = fitted.difficulty(prompts)
-        success[outside] = fitted.success(prompts)
-        # The linear scorer predicts the chance itself; others log-odds.
-        values = fitted._raw(prompts)
-        raw[outside] = np.clip(values if scorer == "lexical" else _sigmoid(values), 0.01, 0.99)
+        difficulty[outside] = fitted.difficulty([data.prompts[i] for i in outside])
+        success[outside], raw[outside] = _asked(fitted, data, outside, scorer)
         print(f"  {scorer}: group {number + 1} of {GROUPS}", flush=True)
+    known_success, known_raw = np.empty(data.correct.shape), np.empty(data.correct.shape)
+    half = np.array([fold_of(prompt, 2, seed + 99) for prompt in data.prompts])
+    for number in (0, 1):
+        outside = np.flatnonzero(half == number)
+        fitted = make().fit(data.rows(np.flatnonzero(half != number)), seed=seed)
+        known_success[outside], known_raw[outside] = _asked(fitted, data, outside, scorer)
     return Kinds(
         data=data,
         kind=kind,
         difficulty=difficulty,
         success=success,
         raw=raw,
+        known_success=known_success,
+        known_raw=known_raw,
         cost=_costs(folder, data),
     )
+
+
+def _asked(fitted: Any, data: Outcomes, rows: Ints, scorer: str) -> tuple[Floats, Floats]:
+    """Success after calibration and before it."""
+    prompts = [data.prompts[i] for i in rows]
+    # The linear scorer predicts the chance itself; others log-odds.
+    values = fitted._raw(prompts)
+    raw = np.clip(values if scorer == "lexical" else _sigmoid(values), 0.01, 0.99)
+    return np.asarray(fitted.success(prompts)), np.asarray(raw)
 
 
 def _costs(folder: Path, data: Outcomes) -> Floats:
@@ -298,15 +315,19 @@ def _strength(found: Mapping[str, Step], models: Sequence[str]) -> None:
 
 def calibration(kinds: Kinds) -> None:
     """Table 3."""
-    known = np.isfinite(kinds.data.correct) & np.isfinite(kinds.success)
-    known &= ~np.isin(kinds.kind, _FAULTY)[:, None]
-    print("\n| probabilities of the scorer on unseen kinds | log-loss | ECE |\n|---|---|---|")
+    known = np.isfinite(kinds.data.correct) & ~np.isin(kinds.kind, _FAULTY)[:, None]
     suites = kinds.suite(np.arange(len(kinds.kind)))
-    for label, values in (("before Platt scaling", kinds.raw), ("after", kinds.success)):
-        weight = np.zeros(known.shape)
-        for suite in set(suites.tolist()):
-            rows = (suites == suite)[:, None] & known
-            weight[rows] = 1 / rows.sum()
+    weight = np.zeros(known.shape)
+    for suite in set(suites.tolist()):
+        rows = (suites == suite)[:, None] & known
+        weight[rows] = 1 / rows.sum()
+    print("\n| probabilities of the scorer | log-loss | ECE |\n|---|---|---|")
+    for label, values in (
+        ("new questions of known kinds, before Platt scaling", kinds.known_raw),
+        ("… after", kinds.known_success),
+        ("unseen kinds, before", kinds.raw),
+        ("… after", kinds.success),
+    ):
         loss, error = _loss_and_ece(values[known], kinds.data.correct[known], weight[known])
         print(f"| {label} | {loss:.4f} | {error:.3f} |")
 

@@ -6,8 +6,9 @@ easier than the node's usual one. So the log-odds of all models move together,
     logit q(prompt, m) = logit q(node, m) − share · SLOPE · (d(prompt) − usual d of the node),
 
 and with them what a better model is worth here: it goes where it is needed most, at the plan's
-shadow price. `share` is what such departures have been worth on kinds of work the scorer had never
-seen (`scorers.blending`); a scorer of which nobody knows it has share 0 and moves nothing.
+shadow price, if the plan knows the node by its own outcomes. `share` is what such departures have
+been worth on kinds of work the scorer had never seen (`scorers.shares`); a scorer of which nobody
+knows it has share 0 and moves nothing.
 """
 
 from __future__ import annotations
@@ -76,13 +77,17 @@ def may_lean(assignment: Assignment | None, *, share: float, shadow_price: float
     """Whether a prompt's score can move anything at a node that the plan knows.
 
     Without a price the best model stays the best for every prompt; a sequence of models was chosen
-    as a whole.
+    as a whole; and where no answer of the node was ever judged the qualities are guesses, which the
+    text would move about without knowing better (measured: it can cost a little).
+
+    shadow_price: quality (log-probability) per USD; 0 for objectives that know none
     """
     return (
         assignment is not None
         and share > 0
         and shadow_price > 0
         and assignment.kind == "single"
+        and assignment.judged > 0
         and len(assignment.qualities) == 1 + len(assignment.fallbacks) > 1
     )
 

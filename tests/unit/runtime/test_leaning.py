@@ -12,7 +12,10 @@ from tests.unit.runtime.situations import assignment_for
 
 def planned(**facts: object) -> Assignment:
     return assignment_for(
-        "draft", "weak", "strong", **{"qualities": (0.6, 0.9), "weight": 1.0, **facts}
+        "draft",
+        "weak",
+        "strong",
+        **{"qualities": (0.6, 0.9), "weight": 1.0, "judged": 20.0, **facts},
     )
 
 
@@ -49,6 +52,7 @@ def test_no_prompt_is_lost_between_threads() -> None:
         ({}, 0.8, 0.0),
         ({"kind": "iterations", "then": ("strong",)}, 0.8, 1.0),
         ({"qualities": ()}, 0.8, 1.0),
+        ({"judged": 0.0}, 0.8, 1.0),
     ],
 )
 def test_nothing_leans_where_nothing_can_come_of_it(
