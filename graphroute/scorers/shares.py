@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,10 +17,11 @@ import numpy as np
 from graphroute.errors import InvalidValue
 from graphroute.ir.problem import Floats
 from graphroute.ir.quality import SLOPE
+from graphroute.scorers import _store
 
 _LEAST_PROMPTS = 25
 
-SHARES: Final[dict[str, float]] = {"lexical": 0.87, "mf": 0.0}
+SHARES: Final[dict[str, float]] = {"lexical": 0.89, "mf": 0.69}
 """Shares of the weights that ship, by `benchmarks/blending.py`; other scorers have none."""
 
 
@@ -85,13 +87,25 @@ def fit_share(difficulty: Floats, correct: Floats, kinds: Sequence[str]) -> Shar
 def share_of(scorer: object) -> float:
     """The share that a prompt scorer has earned: its own `share`, else that of shipped weights.
 
+    The same family with other weights has none until somebody measures it and sets `share`.
+
     >>> share_of(object())
     0.0
     """
     own = getattr(scorer, "share", None)
     if isinstance(own, (int, float)) and 0 <= own <= 1:
         return float(own)
-    return SHARES.get(str(getattr(scorer, "name", "")), 0.0)
+    name = str(getattr(scorer, "name", ""))
+    return SHARES[name] if name in SHARES and _ships(name, scorer) else 0.0
+
+
+def _ships(name: str, scorer: object) -> bool:
+    """Whether the scorer has the weights that ship, by their checksum."""
+    describe = getattr(scorer, "describe", None)
+    if not callable(describe):
+        return False
+    shipped = _store.read_card(Path(__file__).parent / "_weights" / name)
+    return bool(describe().get("sha256") == shipped.get("sha256"))
 
 
 def _slope_within(away: Floats, correct: Floats) -> tuple[float, float] | None:
