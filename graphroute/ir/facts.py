@@ -31,12 +31,14 @@ class Observed:
     """Counts and means from earlier runs; what is missing falls back to the priors.
 
     edges: how often each (source, target) transition was taken
-    fanout: mean number of `Send` tasks per activation, by target node
+    fanout: mean number of `Send` tasks per activation, by target node; activations: how many the
+        mean is of (missing: enough to take it at its word)
     calls: mean model calls per visit; in_tokens, out_tokens: means per call, by node
     """
 
     edges: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
     fanout: Mapping[str, float] = field(default_factory=_counts)
+    activations: Mapping[str, float] = field(default_factory=_counts)
     calls: Mapping[str, float] = field(default_factory=_counts)
     in_tokens: Mapping[str, float] = field(default_factory=_counts)
     out_tokens: Mapping[str, float] = field(default_factory=_counts)

@@ -223,12 +223,15 @@ class Infeasible:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One plan of a frontier: expected USD, quality, seconds, and the model of each assignment."""
+    """One plan of a frontier: expected USD, quality, seconds, and the model of each assignment;
+    then: the models behind it of those that are sequences.
+    """
 
     cost_usd: Amount
     quality: Share
     latency_s: Amount
     models: tuple[str, ...]
+    then: tuple[tuple[str, ...], ...] = ()
 
 
 class PlansAgain(Protocol):

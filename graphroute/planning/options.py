@@ -10,8 +10,8 @@
 
 Whether a round is followed by another hangs on its quality where a check decides: the rounds are
 then followed as `planning.retries` says, and their number is set so that a middling model leads to
-as many as the graph's records (or the prior) say. Where something else decides, round r is the last with
-probability (1 − p)·pʳ⁻¹ whatever it answered, and only its last answer counts.
+as many as the graph's records (or the prior) say. Where something else decides, round r is the last
+with probability (1 − p)·pʳ⁻¹ whatever it answered, and only the last answer counts.
 
 A sequence is kept where no other option of the node is as good in quality, money and time; at most
 `MOST` are, those first that most prices of money and time would choose, so the solver's columns

@@ -32,6 +32,9 @@ TIME_STEPS = 12
 LATENESS = 6
 """Times the price of time is raised again where the final swaps made the rest late."""
 
+LOADING = 1e-9
+"""Worth of a second of loading where no deadline gives it one: it only breaks ties."""
+
 MOST_SETS = 64
 """Largest sets of local models that fit together; machines hold few."""
 
@@ -88,15 +91,18 @@ class Replanner:
             left = problem.budget_usd - happened.spent_usd
         left = None if left is None else max(0.0, left)
         resident = self._loaded if happened.resident is None else happened.resident
+        value = self._less_loading(value, resident)
         feasible, fits_memory = self._within_memory(feasible, value, cost, left, visits, resident)
         worth = value
         choice, price, fits = allocate(value, cost, feasible, left)
         limit_s = problem.deadline_s
         if limit_s is not None and np.isfinite(limit_s):
             left_s = max(0.0, limit_s - happened.elapsed_s)
-            if self._seconds(choice, share, resident) > left_s:
+            for allowed in (feasible, self._without_loading(feasible, resident)):
+                if self._seconds(choice, share, resident) <= left_s:
+                    break
                 worth, choice, price, fits = self._in_time(
-                    value, cost, feasible, left, share, left_s, resident
+                    value, cost, allowed, left, share, left_s, resident
                 )
         order = _order(worth, cost, feasible, choice, price, visits, unit)
         rows = np.flatnonzero(feasible.any(axis=1))
@@ -187,12 +193,29 @@ class Replanner:
         complete = bool((stays | ~feasible.any(axis=1) | ~live).all())
         return np.where(stays[:, None], found, feasible), complete
 
+    def _new(self, resident: frozenset[str]) -> list[int]:
+        """Local models that would have to be loaded, and take time to."""
+        names = self._problem.models
+        return [m for m in self._local if self._load_s[m] > 0 and names[m] not in resident]
+
+    def _less_loading(self, value: Floats, resident: frozenset[str]) -> Floats:
+        """Of options that are equal otherwise, what is loaded comes first."""
+        for m in self._new(resident):
+            value = value - LOADING * self._load_s[m] * self._holds[m]
+        return value
+
+    def _without_loading(self, feasible: Bools, resident: frozenset[str]) -> Bools:
+        """What can start at once; a node that has nothing such keeps what it has."""
+        ready = feasible.copy()
+        for m in self._new(resident):
+            ready &= ~self._holds[m]
+        return np.where(ready.any(axis=1, keepdims=True), ready, feasible)
+
     def _seconds(self, choice: Choice, share: Floats, resident: frozenset[str]) -> float:
         total = self._pace.seconds(choice, share)
         rows = np.flatnonzero(share > 0)
-        for m in self._local:
-            is_new = self._load_s[m] > 0 and self._problem.models[m] not in resident
-            if is_new and self._holds[m][rows, choice[rows]].any():
+        for m in self._new(resident):
+            if self._holds[m][rows, choice[rows]].any():
                 total += float(self._load_s[m])
         return total
 

@@ -59,7 +59,11 @@ class WhatIf:
         return self.plan_under(money, limits, self.objective, without_model or "")
 
     def frontier(self) -> tuple[Point, ...]:
-        """Plans that no other of those tried beats in cost, quality and latency, cheapest first."""
+        """Plans that no other of those tried beats in cost, quality and latency, cheapest first.
+
+        The plan itself is tried too, so it is there unless another is at least as good in all
+        three and better in one.
+        """
         free = replace(self.budget, per_run_usd=None)
         open_limits = replace(self.limits, deadline_s=None)
         best = self.plan_under(free, open_limits, "quality", "")
@@ -69,7 +73,7 @@ class WhatIf:
         need = self.plan_under(replace(free, per_run_usd=0.0), open_limits, "quality", "")
         low = 0.0 if need.infeasible is None else (need.infeasible.needed or 0.0)
         high = best.totals.cost_expected_usd
-        plans = [best, quick]
+        plans = [self.made, best, quick]
         for k in range(POINTS):
             # Prices of models lie decades apart, so budgets are spaced by ratio, not difference.
             share = ((10.0 ** (k / (POINTS - 1))) - 1) / 9
@@ -92,6 +96,7 @@ def _front(plans: list[Plan]) -> tuple[Point, ...]:
             quality=p.totals.quality,
             latency_s=p.totals.latency_s,
             models=tuple(a.model for a in p.assignments),
+            then=tuple(a.then for a in p.assignments),
         )
         for p in plans
     }
@@ -107,7 +112,9 @@ def _front(plans: list[Plan]) -> tuple[Point, ...]:
         )
 
     kept = [p for p in points if not any(beats(q, p) for q in points)]
-    return tuple(sorted(kept, key=lambda p: (p.cost_usd, -p.quality, p.latency_s, p.models)))
+    return tuple(
+        sorted(kept, key=lambda p: (p.cost_usd, -p.quality, p.latency_s, p.models, p.then))
+    )
 
 
 def without_model(problem: Problem, name: str) -> Problem:

@@ -12,9 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphroute import registry
-from graphroute.ir.hints import Objective
+from graphroute.ir.catalog import Catalog
+from graphroute.ir.graph import END, START
+from graphroute.ir.hints import Objective, RouteHints
+from graphroute.ir.plan import Plan
 from graphroute.ir.problem import SLACK, Option, Problem, TimeStep
 from graphroute.protocols import Solver
+from tests.unit.passes.graphs import Arrow, graph, node
+from tests.unit.planning.pool import plan, spec
 
 SOLVERS = {
     name: cast(Solver, registry.build("solvers", name)) for name in registry.names("solvers")
@@ -196,3 +201,78 @@ def limited(problem: Problem, limits: dict[str, float]) -> Problem:
 def test_the_same_problem_gets_the_same_answer(problem: Problem) -> None:
     first, second = (SOLVERS["auto"].solve(problem, time_limit_s=10.0) for _ in range(2))
     assert replace(first, ms=0.0) == replace(second, ms=0.0)
+
+
+@st.composite
+def planned(draw: st.DrawFn) -> dict[str, object]:
+    """A graph with a loop, checks by hint, a vote and a branch, and what a plan of it may take."""
+    hints = st.builds(
+        RouteHints,
+        complexity=st.none() | st.floats(0, 1),
+        min_quality=st.none() | st.floats(0, 0.7),
+        weight=st.none() | st.floats(0, 3),
+        verify=st.none() | st.just(print),
+        privacy=st.sampled_from([None, None, "local"]),
+    )
+    names = ["ask1", "ask2", "draft", "answer", "rare"]
+    nodes = [
+        node(n, hints=draw(hints), prompts=("Why?",), reads=("q",), writes=(f"k{n[:3]}",))
+        for n in names
+    ]
+    codes = [node(n, "code") for n in ("join", "check")]
+    arrows: list[Arrow] = [(START, "ask1"), (START, "ask2"), ("ask1", "join", "join")]
+    arrows += [("ask2", "join", "join"), ("join", "draft"), ("draft", "check")]
+    arrows += [("check", t, "conditional") for t in ("draft", "answer", "rare")]
+    arrows += [("rare", "answer"), ("answer", END)]
+    return {
+        "of": graph([*nodes, *codes], arrows),
+        "usd": draw(st.floats(0, 0.2)),
+        "objective": draw(st.sampled_from(["quality", "cost", "latency"])),
+        "deadline_s": draw(st.none() | st.floats(5, 200)),
+        "memory_limit_bytes": draw(st.none() | st.sampled_from([0, 3 * 10**9, 6 * 10**9])),
+        "seed": draw(st.integers(0, 9)),
+    }
+
+
+POOL = Catalog(
+    models=(
+        spec("l:one", 0.0, 0.45, local=True, memory_bytes=3 * 10**9),
+        spec("l:two", 0.0, 0.55, local=True, memory_bytes=3 * 10**9, loaded=True),
+        spec("o:big", 20.0, 0.95),
+        spec("o:mini", 1.0, 0.7, tokens_per_s=120.0),
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(asked=planned())
+def test_a_plan_keeps_its_limits_and_survives_json(asked: dict[str, object]) -> None:
+    made = plan(asked.pop("of"), pool=POOL, **asked)  # type: ignore[arg-type]  # by name
+    assert Plan.from_json(made.to_json(timing=True)) == made
+    if not made.feasible:
+        assert made.infeasible is not None
+        return
+    assert made.totals.cost_expected_usd <= cast(float, asked["usd"]) * (1 + 1e-8) + 1e-12
+    if made.deadline_s is not None:
+        assert made.totals.latency_s <= made.deadline_s * (1 + 1e-8)
+    held = {m for a in made.assignments for m in (a.model, *a.then)}
+    room = asked["memory_limit_bytes"]
+    if room is not None:
+        assert sum(POOL.get(m).memory_bytes or 0 for m in held) <= cast(int, room)
+    for a in made.assignments:
+        masked = [c.partition(": ")[0] for c in a.constraints if ": " in c and "below" not in c]
+        assert not {a.model, *a.then} & set(masked)
+        if a.privacy_local:
+            assert all(POOL.get(m).local for m in (a.model, *a.then, *a.fallbacks))
+        assert made.explain(a.node).startswith(a.node)
+    assert made.solver.gap >= 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(asked=planned(), factor=st.floats(1, 4))
+def test_a_plan_with_more_money_is_never_worse(asked: dict[str, object], factor: float) -> None:
+    asked |= {"deadline_s": None, "objective": "quality"}
+    made = plan(asked.pop("of"), pool=POOL, **asked)  # type: ignore[arg-type]  # by name
+    richer = made.what_if(budget=cast(float, asked["usd"]) * factor)
+    assert richer.feasible or not made.feasible
+    assert richer.totals.quality >= made.totals.quality - 1e-9

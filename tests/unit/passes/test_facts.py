@@ -13,6 +13,7 @@ from graphroute.ir.graph import (
     Edge,
     Graph,
     ModelUse,
+    Node,
     SchemaFact,
     ToolFact,
 )
@@ -144,3 +145,79 @@ def test_taint_enters_subgraphs() -> None:
     ]
     arrows: list[Arrow] = [(START, "secret"), ("secret", "sub"), ("sub/__start__", "sub/x")]
     assert [t.node for t in study(graph(nodes, arrows)).taints] == ["secret", "sub/x"]
+
+
+def ring(*middle: str, entry: str = "draft") -> list[Arrow]:
+    names = ["draft", *middle, "check"]
+    return [
+        (START, entry),
+        *pairwise(names),
+        ("check", "draft", "conditional"),
+        ("check", END, "conditional"),
+    ]
+
+
+def test_a_step_that_can_be_sent_back_is_checked() -> None:
+    code = node("check", "code")
+    (role,) = study(graph(["draft", code], ring())).roles
+    assert (role.node, role.kind, role.by, role.is_alone) == ("draft", "checked", "check", True)
+    both = study(graph(["draft", "polish", code], ring("polish"))).roles
+    assert [(r.node, r.is_alone) for r in both] == [("draft", False), ("polish", False)]
+    judged = study(graph(["draft", "check"], ring())).roles
+    assert [(r.node, r.is_alone) for r in judged] == [("draft", False)]
+
+
+def test_supervisors_agents_and_loops_entered_elsewhere_check_nothing() -> None:
+    code = node("check", "code")
+    assert study(graph(["draft", code], ring(entry="check"))).roles == ()
+    agent: list[Arrow] = [(START, "agent"), ("tools", "agent")]
+    agent += [("agent", "tools", "conditional"), ("agent", END, "conditional")]
+    assert study(graph(["agent", node("tools", "tool")], agent)).roles == ()
+    alone: list[Arrow] = [(START, "a"), ("a", "a", "conditional"), ("a", END, "conditional")]
+    assert study(graph(["a"], alone)).roles == ()
+    side: list[Arrow] = [*ring(), ("draft", "log")]
+    assert study(graph(["draft", code, node("log", "code")], side)).roles == ()
+
+
+def test_equal_questions_for_one_join_are_votes() -> None:
+    def ask(name: str, prompt: str = "Is it so?") -> Node:
+        return node(name, prompts=(prompt,), reads=("q",), writes=("answers",))
+
+    arrows: list[Arrow] = []
+    for name in "abc":
+        arrows += [(START, name), (name, "count", "join")]
+    count = node("count", "code")
+    found = study(graph([ask("a"), ask("b"), ask("c"), count], arrows)).roles
+    assert [(r.node, r.kind, r.by, r.among) for r in found] == [
+        (n, "vote", "count", 3) for n in "abc"
+    ]
+    other = study(graph([ask("a"), ask("b"), ask("c", "Why?"), count], arrows)).roles
+    assert [r.node for r in other] == ["a", "b"]
+    unseen = [node(n, writes=("answers",)) for n in "abc"]
+    assert study(graph([*unseen, count], arrows)).roles == ()
+
+
+def test_chances_of_another_round_are_those_of_the_loop_itself() -> None:
+    facts = study(graph(["draft", node("check", "code")], ring()))
+    assert facts.loops[0].again == pytest.approx((0.5, 0.5), abs=1e-4)
+    rare: list[Arrow] = [
+        (START, "a"),
+        ("a", "draft", "conditional"),
+        ("a", END, "conditional"),
+        ("draft", "check"),
+        ("check", "draft", "conditional"),
+        ("check", END, "conditional"),
+    ]
+    behind = study(graph(["a", "draft", node("check", "code")], rare))
+    assert behind.loops[0].again == pytest.approx((0.5, 0.5), abs=1e-4)
+    sent: list[Arrow] = [(START, "a"), ("a", "a", "send"), ("a", END, "conditional")]
+    assert study(graph(["a"], sent), recursion_limit=5).loops[0].again == (0.0,)
+
+
+def test_a_recorded_fan_out_is_drawn_to_the_prior_while_it_is_new() -> None:
+    arrows: list[Arrow] = [(START, "split"), ("split", "work", "send")]
+    for seen, tasks in ((2.0, 7.0), (998.0, 9.988)):
+        observed = Observed(fanout={"work": 10.0}, activations={"work": seen})
+        found = study(graph(["split", "work"], arrows), observed=observed)
+        # Gamma posterior mean: (2 · 4 + seen · 10) / (2 + seen).
+        assert found.visits[1].expected == pytest.approx(tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -268,3 +269,74 @@ def test_the_same_input_gives_the_same_bytes() -> None:
         return plan(g, usd=0.02, seed=7).to_json()
 
     assert text(triage()) == text(triage())
+
+
+def test_votes_and_checked_steps_weigh_less_and_the_author_has_the_last_word() -> None:
+    def weights(**hints: RouteHints) -> dict[str, float]:
+        asks = [
+            node(
+                n,
+                prompts=("Is it so?",),
+                writes=("answers",),
+                hints=hints.get(n, RouteHints()),
+            )
+            for n in "ab"
+        ]
+        arrows: list[Arrow] = []
+        for name in "ab":
+            arrows += [(START, name), (name, "count", "join")]
+        made = plan(graph([*asks, node("count", "code")], arrows))
+        assert "one of 2 votes for count" in made.explain("b")
+        return {a.node: a.weight for a in made.assignments}
+
+    assert weights() == {"a": 0.5, "b": 0.5}
+    assert weights(a=RouteHints(weight=3.0)) == {"a": 3.0, "b": 0.5}
+    judged = plan(triage())
+    by_node = {a.node: a.weight * a.expected_visits for a in judged.assignments}
+    assert by_node == pytest.approx({"classify": 1, "draft": 0.7, "check": 1})
+    assert "check can send back what is wrong" in judged.explain("draft")
+    own = plan(triage(draft=RouteHints(weight=2.0))).assignment("draft")
+    assert own is not None
+    assert own.weight * own.expected_visits == pytest.approx(4)
+    assert "its author gave it weight 2" in own.reason
+
+
+def test_a_deadline_is_met_with_the_chance_the_plan_tells() -> None:
+    quick = spec("fast:one", 5.0, 0.8, latency_s=0.1, tokens_per_s=300.0)
+    chain: list[Arrow] = [(START, "a"), ("a", "b"), ("b", END)]
+    pool = Catalog(models=(quick, BIG))
+    loose = plan(graph("ab", chain), pool=pool, deadline_s=200.0)
+    assert loose.totals.on_time == 1.0
+    assert loose.planned_s == loose.deadline_s == 200.0
+    tight = plan(graph("ab", chain), pool=pool, deadline_s=13.5)
+    assert tight.deadline_s == 13.5
+    assert tight.planned_s is not None
+    assert tight.planned_s < 13.5
+    assert tight.totals.latency_s <= tight.planned_s
+    assert tight.totals.on_time is not None
+    # Both steps on the better model end in 13 s on average, and so too late too often.
+    assert 0.9 < tight.totals.on_time <= 1.0
+    assert "of runs end by the deadline of 13.5 s" in tight.explain()
+    assert plan(graph("ab", chain), pool=pool).totals.on_time is None
+
+
+def test_shadow_prices_say_what_happens() -> None:
+    hard = {"a": 0.55, "b": 0.6, "c": 0.65, "d": 0.7}
+    names = list(hard)
+    chain: list[Arrow] = [(START, "a"), ("a", "b"), ("b", "c"), ("c", "d"), ("d", END)]
+    made = plan(graph(names, chain), usd=0.016, difficulties=hard)
+    found = re.search(r"\$([\d.]+) more per run would buy about \+([\d.]+) points", made.explain())
+    assert found is not None
+    step, told = float(found[1]), float(found[2])
+    # A price is the slope of the bound: over many such steps the gain is what was told.
+    more = made.what_if(budget=0.016 + 10 * step)
+    gained = 100 * (more.totals.quality - made.totals.quality)
+    assert gained == pytest.approx(10 * told, rel=0.35)
+    for a in made.assignments:
+        assert a.runner_up is not None
+        text = made.explain(a.node)
+        sign = "saves" if a.runner_up.cost_change_usd < 0 else "costs"
+        assert f"runner-up {a.runner_up.model}: {sign} $" in text
+        other = next(p for p in POOL if p.name == a.runner_up.model)
+        cost = other.cost_usd(a.in_tokens, a.out_tokens) * a.expected_calls
+        assert a.runner_up.cost_change_usd == pytest.approx(cost - a.cost_usd)
