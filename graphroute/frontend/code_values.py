@@ -17,7 +17,14 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import ContextVar
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import (
+    FunctionType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -196,6 +203,8 @@ class _Describer:
         cls = type(value)
         if is_a(value, *_BY_TYPE) or _is_iterator(value):
             return ("type", _name(cls))
+        if cls in (MethodDescriptorType, WrapperDescriptorType, MethodWrapperType):
+            return ("builtin", repr(value).partition(" at 0x")[0])
         if is_a(value, ModuleType):
             return ("module", str(held(value).get("__name__")))
         if is_a(value, BaseMessage):

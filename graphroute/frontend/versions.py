@@ -30,7 +30,8 @@ def is_installed(value: object) -> bool:
     root = module_of(value).partition(".")[0]
     if root == "__main__":
         return False
-    if value is object or root in sys.stdlib_module_names:
+    is_class_in_c = not root and is_a(value, type)
+    if is_class_in_c or root in sys.stdlib_module_names:
         return True
     if is_a(value, FunctionType):
         function = cast(FunctionType, value)
