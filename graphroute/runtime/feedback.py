@@ -48,7 +48,9 @@ def shares(
         return (credit(feedback.node, 1.0),)
     found = {node: max(0.0, weights.get(node, 1.0)) for node in nodes}
     total = sum(found.values())
-    return tuple(credit(node, w / total) for node, w in found.items() if w > 0) if total else ()
+    if total == 0:
+        return ()
+    return tuple(credit(node, share) for node, w in found.items() if (share := w / total) > 0)
 
 
 def verdict_given(score: object, *, source: str = "user", reason: str = "") -> Verdict:

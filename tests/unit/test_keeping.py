@@ -1,0 +1,202 @@
+"""An optimized graph leaves records, takes feedback and shows its history, also to others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypedDict
+from uuid import UUID
+
+import pytest
+from langgraph.graph import START, StateGraph
+
+from graphroute import Model, RouteHints, Store, optimize
+from graphroute.errors import InvalidValue, UnknownNode
+from graphroute.keeping import folder, home, stated
+from graphroute.providers.scripted import ScriptedChat
+from graphroute.store.records import FILE, RecordStore
+
+
+class State(TypedDict):
+    """One text."""
+
+    text: str
+
+
+STRONG = ScriptedChat(name="strong", replies=["a long and private answer"])
+
+
+def graph_of() -> Any:
+    builder = StateGraph(State)
+    builder.add_node("draft", lambda state: {"text": STRONG.invoke(state["text"]).text})
+    builder.add_node("check", lambda state: {"text": STRONG.invoke(state["text"]).text})
+    builder.add_edge(START, "draft")
+    builder.add_edge("draft", "check")
+    return builder.compile(name="app")
+
+
+def kept(folder: Path) -> RecordStore:
+    return RecordStore(folder / FILE)
+
+
+def fast_of(store: Any, **changes: Any) -> Any:
+    pool = [
+        Model("scripted:strong", STRONG, price_in_usd=2.0, price_out_usd=8.0, quality=0.9),
+        Model("scripted:weak", ScriptedChat(name="weak", replies=["ok"]), local=True, quality=0.4),
+    ]
+    return optimize(graph_of(), models=pool, store=store, **changes)
+
+
+def flushed(fast: Any) -> None:
+    assert fast.__dict__["_graphroute"].store.flush()
+
+
+def test_calls_are_recorded_with_what_the_plan_foretold(tmp_path: Path) -> None:
+    fast = fast_of(tmp_path)
+    fast.invoke({"text": "hello"})
+    flushed(fast)
+    records = list(kept(tmp_path).records())
+    assert [(r.node, r.graph_name) for r in records] == [("draft", "app"), ("check", "app")]
+    for record in records:
+        planned = fast.plan.assignment(record.node)
+        assert record.graph == fast.plan.graph.fingerprint
+        assert record.predicted_quality == pytest.approx(planned.quality)
+        assert record.predicted_cost_nano == round(
+            planned.cost_usd * 1e9 / (planned.expected_visits * planned.expected_calls)
+        )
+    assert records == [r for r in fast.records if r.run_id == fast.last_run_id], (
+        "the same as in memory"
+    )
+
+
+def test_nothing_is_written_by_optimizing_alone_or_where_it_is_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHROUTE_HOME", str(tmp_path / "home"))
+    off = fast_of(False)
+    off.invoke({"text": "hello"})
+    assert off.history() is None
+    assert len(off.records) == 2
+    assert not (tmp_path / "home").exists()
+    on = fast_of(None)
+    on.invoke({"text": "hello"})
+    flushed(on)
+    assert (tmp_path / "home" / FILE).exists()
+
+
+def test_feedback_reaches_memory_store_and_report(tmp_path: Path) -> None:
+    nodes = {"draft": RouteHints(weight=3.0), "check": RouteHints(weight=1.0)}
+    fast = fast_of(tmp_path, nodes=nodes)
+    assert fast.last_run_id == ""
+    fast.invoke({"text": "one"})
+    fast.feedback(fast.last_run_id, True)
+    fast.feedback(fast.last_run_id, 0.0, node="check", reason="too short")
+    policy = fast.__dict__["_graphroute"].policy
+    assert [(c.node, c.score, c.weight) for c in policy.credits] == [
+        ("draft", 1.0, 0.75),
+        ("check", 1.0, 0.25),
+        ("check", 0.0, 1.0),
+    ]
+    report = fast.history()
+    rows = {row.node: row for row in report.rows}
+    assert rows["draft"].quality == 1.0
+    assert rows["check"].quality == pytest.approx(0.2)
+    assert {c.source for c, _ in kept(tmp_path).credits()} == {"user"}
+
+
+def test_feedback_may_come_from_another_process(tmp_path: Path) -> None:
+    first = fast_of(tmp_path)
+    first.invoke({"text": "one"}, {"metadata": {"graphroute_run_id": "ticket-17"}})
+    flushed(first)
+    later = fast_of(tmp_path)
+    later.feedback("ticket-17", False)
+    assert later.history().totals.quality == 0.0
+    with pytest.raises(UnknownNode):
+        later.feedback("ticket-17", False, node="nobody")
+    with pytest.raises(InvalidValue, match="no call of a run"):
+        later.feedback("ticket-18", False)
+    with pytest.raises(InvalidValue, match="feedback score"):
+        later.feedback("ticket-17", "good")
+
+
+async def test_a_run_is_called_as_its_config_says(tmp_path: Path) -> None:
+    fast = fast_of(tmp_path)
+    number = UUID(int=5)
+    await fast.ainvoke({"text": "x"}, {"run_id": number})
+    assert fast.last_run_id == str(number)
+    assert {r.run_id for r in fast.records} == {str(number)}
+    fast.with_config(metadata={"graphroute_run_id": "bound"}).invoke({"text": "x"})
+    assert fast.records[-1].run_id == "bound"
+    fast.invoke({"text": "x"})
+    assert fast.last_run_id not in ("bound", str(number))
+
+
+def test_copies_share_feedback_and_history(tmp_path: Path) -> None:
+    fast = fast_of(tmp_path)
+    copy = fast.with_config(tags=["x"])
+    copy.invoke({"text": "x"})
+    fast.feedback(copy.last_run_id, True)
+    assert copy.history().totals.verdicts == 2
+
+
+def test_history_is_that_of_this_graph_and_span(tmp_path: Path) -> None:
+    fast = fast_of(tmp_path)
+    fast.invoke({"text": "x"})
+    other = optimize(
+        StateGraph(State)
+        .add_node("only", lambda state: {"text": STRONG.invoke("hi").text})
+        .add_edge(START, "only")
+        .compile(name="other"),
+        store=tmp_path,
+    )
+    other.invoke({"text": "x"})
+    flushed(other)
+    assert {row.node for row in fast.history().rows} == {"draft", "check"}
+    assert fast.history(until_s=1.0).totals.calls == 0
+    assert other.history().shapes[0].name == "other"
+
+
+def test_a_store_that_fails_never_breaks_a_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    fast = fast_of(tmp_path / "file")
+    for _ in range(3):
+        assert fast.invoke({"text": "x"})["text"]
+    assert not fast.__dict__["_graphroute"].store.flush()
+    fast.feedback(fast.last_run_id, True)
+    told = [r for r in caplog.records if "cannot be kept" in r.message]
+    assert len(told) == 1
+
+
+def test_a_sink_that_raises_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    fast = fast_of(False)
+    policy = fast.__dict__["_graphroute"].policy
+    seen: list[Any] = []
+
+    def sink(record: Any) -> None:
+        seen.append(record)
+        raise RuntimeError("no more")
+
+    policy.sink = sink
+    fast.invoke({"text": "x"})
+    assert len(seen) == 1
+    assert "records are no longer kept" in caplog.text
+
+
+@pytest.mark.parametrize("bad", [42, ["folder"], object()])
+def test_what_is_no_store_is_refused(bad: Any) -> None:
+    with pytest.raises(InvalidValue, match="store="):
+        fast_of(bad)
+
+
+@pytest.mark.parametrize("changes", [{"max_rows": 0}, {"max_rows": 1.5}, {"max_age_days": 0}])
+def test_limits_of_a_store_are_checked(changes: Any) -> None:
+    with pytest.raises(InvalidValue):
+        Store(**changes)
+
+
+def test_a_store_is_a_folder_or_more(tmp_path: Path) -> None:
+    assert folder(stated(str(tmp_path))) == tmp_path
+    assert folder(stated(Store(folder=tmp_path, keep_text=True))) == tmp_path
+    assert folder(stated(None)) == home() == folder(stated(True))
+    assert stated(False).records is False
