@@ -29,7 +29,7 @@ from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.recognize import is_goal, kind_of
 from graphroute.frontend.scope import Resolved, Scope, callable_parts, resolve, scope_of
 from graphroute.frontend.stack import CodeFacts
-from graphroute.frontend.symbols import Call, Items, Member, Record, Ref, Symbol, Text
+from graphroute.frontend.symbols import Call, Items, Member, Record, Ref, Symbol
 from graphroute.frontend.versions import is_installed
 from graphroute.ir.node_cache import Tracing
 
@@ -40,10 +40,13 @@ _TRACED: Final = (
 )  # fmt: skip
 """What reads a mapping through its methods."""
 
+_COUNTS: Final = (len, str, repr, isinstance, any, all, bool, print, format, json.dumps)
+"""What gives something else than what it was given."""
+
 _READS: Final = frozenset({"get", "items", "keys", "values", "copy", "__getitem__"})
 _ASKS: Final = frozenset({"invoke", "ainvoke", "format_messages", "format_prompt", "format"})
 _STORES: Final = frozenset(
-    {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "STORE_GLOBAL", "YIELD_VALUE"}
+    {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "STORE_GLOBAL"}
 )
 
 
@@ -114,7 +117,7 @@ class _Trial:
                     if not self._reads_well(scope, call, place, as_object, depth):
                         return None
                     handed.add(id(symbol))
-                elif _holds(symbol, parameter):
+                elif _holds(symbol, parameter, scope):
                     return None
         return handed
 
@@ -162,37 +165,53 @@ def _fits(
             return False
     if parameter in function.__code__.co_cellvars and not _is_only_read(function.__code__):
         return False
-    return not is_whole or (not as_object and not _stores(function.__code__))
+    return not is_whole or (not as_object and not _stores(function.__code__, parameter))
 
 
 def _is_bare(symbol: Ref, parameter: str) -> bool:
     return symbol.root == parameter and not symbol.chain and not symbol.keys
 
 
-def _holds(symbol: Symbol, parameter: str) -> bool:
+def _holds(symbol: Symbol, parameter: str, scope: Scope, depth: int = 0) -> bool:
     """Whether a value may have the whole state somewhere inside."""
+    if depth > _MAX_DEPTH:
+        return True
+    parts: tuple[Symbol, ...] = ()
     match symbol:
         case Ref():
             return _is_bare(symbol, parameter)
         case Items():
-            return any(_holds(item, parameter) for item in symbol.items)
+            parts = tuple(symbol.items)
         case Record():
-            return any(_holds(item, parameter) for item in symbol.values.values())
-        case Text():
-            return False
-        case Member():
-            return (
-                symbol.name == "[]"
-                and isinstance(symbol.base, (Items, Record))
-                and (_holds(symbol.base, parameter))
-            )
+            parts = tuple(symbol.values.values())
+        case Member(base=Items() | Record(), name="[]"):
+            parts = (symbol.base,)
         case Call():
-            # What it gives may be what it was given; what only counts or formats is not.
-            func = symbol.func
-            if isinstance(func, Ref) and func.root in ("len", "str", "repr", "format", "bool"):
+            if not _may_give_back(symbol, scope, depth):
                 return False
-            return any(_holds(part, parameter) for part in (*symbol.args, *symbol.kwargs.values()))
-    return False
+            parts = (*symbol.args, *symbol.kwargs.values())
+    return any(_holds(part, parameter, scope, depth + 1) for part in parts)
+
+
+def _may_give_back(call: Call, scope: Scope, depth: int) -> bool:
+    """Whether what a call gives may be, or hold, what it was given."""
+    if not isinstance(call.func, Ref) or call.func.keys:
+        return True
+    found = resolve(scope, call.func, is_goal)
+    if found.rest:
+        return True
+    if any(found.value is known for known in _COUNTS):
+        return False
+    function, owner, bound = callable_parts(found.value)
+    if function is None or kind_of(found.value) not in ("function", "method", "partial"):
+        return True
+    inner = scope_of(function, owner)
+    facts = read_code(function.__code__)
+    return facts.is_cut or any(
+        _holds(symbol, name, Scope(function, {**inner.bound, **bound}), depth + 1)
+        for symbol in facts.returns
+        for name in inner.parameters
+    )
 
 
 def _asks_prompt(found: Resolved) -> bool:
@@ -205,11 +224,16 @@ def _asks_prompt(found: Resolved) -> bool:
 
 
 @functools.lru_cache(maxsize=2048)
-def _stores(code: CodeType) -> bool:
-    """Whether the code puts anything where it can be found later."""
-    if any(op.opname in _STORES for op in dis.get_instructions(code)):
-        return True
-    return any(_stores(inner) for inner in code.co_consts if isinstance(inner, CodeType))
+def _stores(code: CodeType, parameter: str) -> bool:
+    """Whether the code puts anything where it can be found later, or hands it out by and by."""
+    for op in dis.get_instructions(code):
+        if op.opname in _STORES:
+            return True
+        # A generator expression that names the state may give it to whoever goes through it.
+        if op.opname == "YIELD_VALUE" and parameter in code.co_freevars:
+            return True
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return any(_stores(each, parameter) for each in inner)
 
 
 def _is_only_read(code: CodeType) -> bool:

@@ -80,6 +80,18 @@ def by_attribute(state: Any) -> Any:
     return {"x": attribute(state), "y": state.b.c}
 
 
+def by_what_a_helper_gives(state: Any) -> Any:
+    return {"x": Parsed.model_validate(item(state))}
+
+
+def itself(values: Any) -> Any:
+    return values if values["a"] else None
+
+
+def past_a_helper_that_gives_it_back(state: Any) -> Any:
+    return {"x": Parsed.model_validate(itself(state))}
+
+
 def past_its_methods(state: Any) -> Any:
     return {"x": Parsed.model_validate(state)}
 
@@ -130,6 +142,8 @@ CASES: dict[Callable[..., Any], Tracing] = {
     by_loop: "items",
     by_spread: "items",
     by_helper: "items",
+    by_what_a_helper_gives: "items",
+    past_a_helper_that_gives_it_back: "all",
     by_async_helper: "items",
     by_prompt: "items",
     by_dumps: "items",
