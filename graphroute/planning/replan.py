@@ -29,7 +29,7 @@ STEPS = 30
 """Halvings of the price: 1e-9 of it, far below what a call's cost is known to."""
 
 TIME_STEPS = 12
-LATENESS = 6
+LATENESS = 4
 """Times the price of time is raised again where the final swaps made the rest late."""
 
 LOADING = 1e-9
@@ -98,11 +98,14 @@ class Replanner:
         limit_s = problem.deadline_s
         if limit_s is not None and np.isfinite(limit_s):
             left_s = max(0.0, limit_s - happened.elapsed_s)
-            for allowed in (feasible, self._without_loading(feasible, resident)):
+            ways = [feasible]
+            if self._new(resident):
+                ways.append(self._without_loading(feasible, resident))
+            for allowed in ways:
                 if self._seconds(choice, share, resident) <= left_s:
                     break
                 worth, choice, price, fits = self._in_time(
-                    value, cost, allowed, left, share, left_s, resident
+                    value, cost, allowed, left, share, left_s, resident, price
                 )
         order = _order(worth, cost, feasible, choice, price, visits, unit)
         rows = np.flatnonzero(feasible.any(axis=1))
@@ -228,10 +231,10 @@ class Replanner:
         share: Floats,
         left_s: float,
         resident: frozenset[str],
+        price: float,
     ) -> tuple[Floats, Choice, float, bool]:
         """The value less the price of time at which the rest ends in time, and its assignment."""
         serial = self._pace.serial_s(share)
-        _, price, _ = allocate(value, cost, feasible, left)
         worth = np.where(feasible, value - price * cost, -np.inf)
 
         def is_in_time(time_price: float) -> bool:
@@ -239,22 +242,24 @@ class Replanner:
             return self._seconds(found, share, resident) <= left_s
 
         low, high = 0.0, 1e-3
+        can_be = False
         for _ in range(TIME_STEPS):
-            if is_in_time(high):
+            can_be = is_in_time(high)
+            if can_be:
                 break
             low, high = high, high * 8
-        for _ in range(TIME_STEPS):
+        for _ in range(TIME_STEPS if can_be else 0):
             middle = (low + high) / 2
             if is_in_time(middle):
                 high = middle
             else:
                 low = middle
-        for _ in range(LATENESS):
+        for _ in range(LATENESS if can_be else 1):
             timed = value - high * serial
             choice, price, fits = allocate(timed, cost, feasible, left)
             if self._seconds(choice, share, resident) <= left_s:
                 break
-            high *= 1.5
+            high *= 2
         slack = np.inf if left is None else left - float(cost[np.arange(len(choice)), choice].sum())
         open_value = np.where(feasible, value, -np.inf)
         better, _ = self._pace.relax(choice, share, open_value, cost, slack)

@@ -22,8 +22,8 @@ import numpy as np
 from graphroute.ir.problem import Floats, Ints
 
 SPREAD: Final = 2.4
-"""Log-odds by which questions of one step differ; fits P(b right | a wrong) best over all pairs of
-models on recorded outcomes (2.2 on exam questions, 2.8 on four kinds of work)."""
+"""Log-odds by which questions of one step differ: between what fits P(b right | a wrong) best over
+all pairs of models on exam questions and on four other kinds of work (`benchmarks/retries.py`)."""
 
 STUBBORN: Final = 0.5
 """Chance that a model that is asked the same again stays with its answer. Nothing recorded says:
@@ -35,8 +35,9 @@ ROUNDS: Final = 4
 TRUST: Final = 20.0
 """Checked answers that a check's default rates are worth beside counted ones."""
 
-_POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+POINTS, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+"""Hardness of the questions that are followed, and their shares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +86,15 @@ class Rounds:
     reach: Floats
 
 
-def by_hardness(quality: Floats) -> Floats:
+def by_hardness(quality: Floats, spread: float = SPREAD) -> Floats:
     """success[m, z]: the chance of each model at each hardness, averaging to `quality[m]`."""
     q = np.clip(quality, 0.005, 0.995)
-    location = np.log(q / (1 - q)) * np.sqrt(1 + 0.346 * SPREAD**2)
+    location = np.log(q / (1 - q)) * np.sqrt(1 + 0.346 * spread**2)
     for _ in range(4):  # Newton from the usual approximation of the logistic-normal mean
-        p = 1 / (1 + np.exp(SPREAD * _POINTS[None, :] - location[:, None]))
-        slope = np.maximum((p * (1 - p)) @ _WEIGHTS, 1e-9)
-        location = location - (p @ _WEIGHTS - q) / slope
-    found: Floats = 1 / (1 + np.exp(SPREAD * _POINTS[None, :] - location[:, None]))
+        p = 1 / (1 + np.exp(spread * POINTS[None, :] - location[:, None]))
+        slope = np.maximum((p * (1 - p)) @ WEIGHTS, 1e-9)
+        location = location - (p @ WEIGHTS - q) / slope
+    found: Floats = 1 / (1 + np.exp(spread * POINTS[None, :] - location[:, None]))
     return found
 
 
@@ -107,7 +108,7 @@ def follow(sequences: Ints, success: Floats, rates: CheckRates, stubborn: float)
     """
     count, rounds = sequences.shape
     final, reach = np.zeros(count), np.zeros((count, rounds))
-    good, bad = np.zeros((count, len(_WEIGHTS))), np.tile(_WEIGHTS, (count, 1))
+    good, bad = np.zeros((count, len(WEIGHTS))), np.tile(WEIGHTS, (count, 1))
     for r in range(rounds):
         left = good + bad
         reach[:, r] = left.sum(axis=1)
@@ -128,7 +129,7 @@ def after_refusals(
     asked: tuple[int, ...], success: Floats, rates: CheckRates, stubborn: float
 ) -> Floats:
     """quality[m]: chance of each model's answer, given that the answers of `asked` were refused."""
-    mass, right = _WEIGHTS.copy(), np.zeros_like(_WEIGHTS)
+    mass, right = WEIGHTS.copy(), np.zeros_like(WEIGHTS)
     for k, m in enumerate(asked):
         same = stubborn if k and m == asked[k - 1] else 0.0
         p = same * right + (1 - same) * success[m]
