@@ -9,6 +9,7 @@
 | `Solver` | which model for which step? | `solvers/` |
 | `Signal` | what is this machine like now? | `signals/` |
 | `Cache` | where is kept what need not be computed again? | `caches/` |
+| `BatchService` | how does a provider answer later, for less? | `providers/` |
 | `BatchPolicy` | which calls wait for one another, and who goes next? | `batching/` |
 
 A plugin is a file with `build(**options)`; `graphroute.registry` finds it by its name.
@@ -19,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
-from graphroute.ir.batch import Flush, Gathering, Hold, Waiting
+from graphroute.ir.batch import BatchLook, Flush, Gathering, Hold, Waiting
 from graphroute.ir.cache import CacheEntry, CacheFind, CacheStats
 from graphroute.ir.catalog import Model, ModelSpec
 from graphroute.ir.graph import Graph, Node
@@ -180,7 +181,6 @@ class Signal(Protocol):
         ...
 
 
-
 @runtime_checkable
 class BatchPolicy(Protocol):
     """When gathered calls go on, and in which order they take a server's slots; pure."""
@@ -213,6 +213,46 @@ class BatchPolicy(Protocol):
         None is for a policy that wants a running call's prompt cached first; where nothing runs it
         counts as the first of the queue.
         """
+        ...
+
+
+@runtime_checkable
+class BatchService(Protocol):
+    """A provider's way to answer many calls some time within a day, at a lower price.
+
+    Its methods may wait for the network and raise what its client raises.
+    """
+
+    @property
+    def name(self) -> str:
+        """Whose it is: the same for the same account after the process was started anew."""
+        ...
+
+    @property
+    def price_share(self) -> float:
+        """What a call costs here, as a share of its usual price, in (0, 1]."""
+        ...
+
+    def body(
+        self, messages: Sequence[Any], *, stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """A call with LangChain messages as the provider's API takes it."""
+        ...
+
+    def message(self, body: Mapping[str, Any]) -> Any:
+        """The answer in what the provider's API gives, as LangChain's `AIMessage`."""
+        ...
+
+    def submit(self, lines: Mapping[str, Mapping[str, Any]], *, job: str) -> str:
+        """Hand in calls by ids of the caller's own; the batch's id. `job` is kept with it."""
+        ...
+
+    def find(self, job: str) -> str | None:
+        """The id of a batch that was handed in with `job` and not called off; None if none was."""
+        ...
+
+    def look(self, batch: str) -> BatchLook:
+        """How far a batch is, and once it is over, its answers."""
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 How = Literal["alone", "packed", "deferred"]
 
@@ -72,3 +72,16 @@ class Hold:
     """Nobody goes on before `until_s`, unless another call arrives."""
 
     until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLook:
+    """What a provider's batch has come to.
+
+    answers: bodies of answers, and failures: why there is none, by the line's own id; both are
+        filled once the batch is over
+    """
+
+    is_over: bool
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)

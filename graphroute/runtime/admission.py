@@ -11,7 +11,8 @@
                                           or place.leave(Outcome.of(error))
               ─► Packed(errand)           make this one call for several, tell errand.answered(…)
                                           or errand.failed(…), then poll again
-              ─► Answered(message)        somebody's errand brought the answer: done
+              ─► Work(run)                call run(), off the event loop, then poll again
+              ─► Answered(message)        somebody's errand, or a batch, brought the answer: done
  place.cancel() ─► whatever it was about to do, it will not; harmless after the end
 ```
 
@@ -38,14 +39,26 @@ from langchain_core.messages import AIMessage
 from graphroute.ir.batch import Flush, Waiting
 from graphroute.protocols import BatchPolicy
 from graphroute.runtime import tokens
+from graphroute.runtime.deferral import Deferrable, Deferral, Job
 from graphroute.runtime.gates import Gates, Lane, Outcome
 from graphroute.runtime.group import Group, Groups
 from graphroute.runtime.later import Wake
 from graphroute.runtime.line import Line
 from graphroute.runtime.packer import Packer, Part
-from graphroute.runtime.place import Answered, Arrival, Errand, Go, Packed, Place, Unit, Wait
+from graphroute.runtime.place import (
+    Answered,
+    Arrival,
+    Errand,
+    Go,
+    Packed,
+    Place,
+    Said,
+    Unit,
+    Wait,
+    Work,
+)
 
-__all__ = ["Admission", "Answered", "Arrival", "Errand", "Go", "Packed", "Place", "Wait"]
+__all__ = ["Admission", "Answered", "Arrival", "Errand", "Go", "Packed", "Place", "Wait", "Work"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +74,8 @@ T = TypeVar("T")
 class Admission:
     """Lets calls in; shared by all runs of an optimized graph, and safe between threads and loops.
 
-    packer: packs calls, for a policy that wants some packed; None: every call is made alone
+    packer: packs calls, for a policy that wants some packed; None: none is
+    deferral: hands calls in as batches, for a policy that wants some deferred; None: none is
 
     >>> from graphroute.batching import immediate
     >>> admission = Admission(immediate.build(), Gates())
@@ -77,9 +91,11 @@ class Admission:
         gates: Gates,
         *,
         packer: Packer | None = None,
+        deferral: Deferral | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.policy, self.packer, self._gates, self._clock = policy, packer, gates, clock
+        self.policy, self.packer, self.deferral = policy, packer, deferral
+        self._gates, self._clock = gates, clock
         self._lock = threading.Lock()
         self._count = 0
         self._groups = Groups()
@@ -99,7 +115,7 @@ class Admission:
                 prompt=tokens.text_of(arrival.messages),
                 in_tokens=arrival.in_tokens,
                 template=self._template(arrival),
-                can_defer=arrival.can_defer,
+                can_defer=arrival.deferrable is not None and self.deferral is not None,
             )
             place, group = Place(self, arrival, waiting), self._groups.of(arrival)
             group.count(arrival)
@@ -112,19 +128,21 @@ class Admission:
 
     # -- what places and errands ask
 
-    def poll(self, place: Place) -> Go | Wait | Packed | Answered:
+    def poll(self, place: Place) -> Said:
         """See `Place.poll`."""
         with self._locked():
             now_s, group = self._clock(), self._groups.of(place.arrival)
             if place.unit is None and not place.is_over and now_s >= group.until_s:
                 self._flush(group, now_s)
-            if place.unit is not None and place.unit.ticket is None and not place.is_over:
+            if place.unit is not None and place.unit.is_in_line and not place.is_over:
                 self._admit(self._line(place), now_s)
-            if place.part is not None:
-                return Answered(message=place.part)
+            if place.answer is not None:
+                return place.answer
             unit = place.unit
             if place.is_over:
                 return Go()
+            if unit is not None and unit.job is not None:
+                return self._deferred(place, unit, unit.job, now_s)
             if unit is not None and unit.ticket is not None and unit.is_led_by(place):
                 return self._granted(unit)
             return Wait(patience_s=self._patience_s(place, now_s), when=self._waker(place))
@@ -198,8 +216,11 @@ class Admission:
             # A policy of somebody else's may be wrong; the graph works all the same.
             self._report("a batch policy failed; calls go on one by one")
             bundles = group.alone()
-        for members in group.release(bundles):
-            self._line_up(members)
+        for how, members in group.release(bundles):
+            if how == "deferred":
+                self._defer(members)
+            else:
+                self._line_up(members)
         group.until_s = now_s + GRACE_S
 
     def _line_up(self, members: Sequence[Place]) -> None:
@@ -221,6 +242,8 @@ class Admission:
         group.active -= 1
         if not unit.members:
             self._line(place).remove(unit)
+            if unit.job is not None:
+                unit.job.abandon()
 
     def _hand_on(self, rest: Sequence[Place]) -> None:
         """The next of the members makes the call for those that are left."""
@@ -266,7 +289,7 @@ class Admission:
         for place in members:
             part = parts.get(place, Part(answer=None))
             if part.answer is not None and not part.is_check:
-                place.part, place.is_over = part.answer, True
+                place.answer, place.is_over = Answered(message=part.answer), True
             else:
                 if part.answer is not None:
                     place.checks = len(errand.pack.items), part.answer
@@ -281,6 +304,57 @@ class Admission:
             lambda packer: packer.unpack(errand.pack, message, calls, number=unit.number)
         )
         return dict(zip(unit.packed, parts or (), strict=False))
+
+    # -- batches of the provider's
+
+    def _defer(self, members: Sequence[Place]) -> None:
+        """Hand these in together; those of different services, or of none, by themselves."""
+        kinds: dict[str, list[tuple[Place, Deferrable]]] = {}
+        for place in members:
+            if (call := place.arrival.deferrable) is None or self.deferral is None:
+                self._line_up([place])
+            else:
+                kinds.setdefault(call.service.name, []).append((place, call))
+        for calls in kinds.values():
+            places = [place for place, _ in calls]
+            unit = Unit(places, places[0].waiting.number, packed=tuple(places))
+            unit.job = self.deferral.job([call for _, call in calls]) if self.deferral else None
+            for place in places:
+                place.unit = unit
+            self._groups.of(places[0].arrival).active += len(places)
+
+    def _deferred(self, place: Place, unit: Unit, job: Job, now_s: float) -> Said:
+        """The next step, for whoever looks first once it is due."""
+        due_s = job.next_s - now_s
+        if due_s > 0 or unit.is_busy:
+            grace_s = 0.0 if unit.is_led_by(place) and not unit.is_busy else IDLE_S
+            return Wait(patience_s=max(0.0, due_s) + grace_s, when=self._waker(place))
+        unit.is_busy = True
+
+        def run() -> None:
+            try:
+                job.step()
+            finally:
+                self._stepped(unit, job)
+
+        return Work(run=run)
+
+    def _stepped(self, unit: Unit, job: Job) -> None:
+        with self._locked():
+            unit.is_busy = False
+            for index, place in enumerate(unit.packed):
+                if place.unit is not unit or place.is_over or index not in job.results:
+                    continue
+                unit.members.remove(place)
+                self._groups.of(place.arrival).active -= 1
+                if (message := job.results[index]) is None:
+                    self._line_up([place])
+                else:
+                    place.answer = Answered(message=message, price_share=job.price_share)
+                    place.is_over = True
+                self._wake(place)
+            if unit.members and not job.is_over:
+                self._wake(unit.leader)
 
     # -- packing, as long as nothing is wrong with it
 

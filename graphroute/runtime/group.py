@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
-from graphroute.ir.batch import Bundle, Gathering
+from graphroute.ir.batch import Bundle, Gathering, How
 from graphroute.runtime.place import Arrival, Place
 
 _MAX_BURSTS: Final = 256
@@ -79,19 +79,19 @@ class Group:
         """Everybody by itself."""
         return tuple(Bundle(numbers=(place.waiting.number,)) for place in self.waiting)
 
-    def release(self, bundles: Sequence[Bundle]) -> list[list[Place]]:
-        """Take out whoever is named; those of a pack together, others by themselves."""
+    def release(self, bundles: Sequence[Bundle]) -> list[tuple[How, list[Place]]]:
+        """Take out whoever is named; those of a pack or a batch together, others by themselves."""
         here = len(self.waiting) + self.active
         # Workers that were there once may be gone; so the figure wears off.
         self.peak = max(here, self.peak - 1)
         by_number = {place.waiting.number: place for place in self.waiting}
-        released: list[list[Place]] = []
+        released: list[tuple[How, list[Place]]] = []
         for bundle in bundles:
             members = [by_number.pop(n) for n in bundle.numbers if n in by_number]
-            if bundle.how == "packed" and members:
-                released.append(members)
+            if bundle.how != "alone" and members:
+                released.append((bundle.how, members))
             else:
-                released += [[member] for member in members]
+                released += [("alone", [member]) for member in members]
         self.waiting = [p for p in self.waiting if p.waiting.number in by_number]
         return released
 

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from graphroute.ir.batch import Waiting
 from graphroute.runtime import dialect
+from graphroute.runtime.deferral import Deferrable, Job
 from graphroute.runtime.gates import Lane, Outcome, Ticket
 from graphroute.runtime.later import Wake
 from graphroute.runtime.packer import Packable
@@ -30,7 +31,7 @@ class Arrival:
     may_gather: False for a stream and under `stream_mode="messages"`: it goes in line at once
     is_open_ended: a stream, which its reader may keep open
     packable: what is to be known to have it share a prompt; None: it may not
-    can_defer: its answer may take hours
+    deferrable: what is to be known to have it answered some time within a day; None: it may not
     """
 
     lane: Lane
@@ -42,7 +43,7 @@ class Arrival:
     may_gather: bool = True
     is_open_ended: bool = False
     packable: Packable | None = None
-    can_defer: bool = False
+    deferrable: Deferrable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,20 @@ class Go:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """The answer is here; the place is left already."""
+    """The answer is here; the place is left already.
+
+    price_share: what it cost, as a share of the model's usual price
+    """
 
     message: AIMessage
+    price_share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Call `run`, off the event loop as it may wait for the network, then poll again."""
+
+    run: Callable[[], None] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +87,14 @@ class Packed:
     errand: Errand
 
 
+Said = Go | Wait | Packed | Work | Answered
+"""What a place may be told."""
+
+
 class Host(Protocol):
     """The part of admission that places and errands ask."""
 
-    def poll(self, place: Place) -> Go | Wait | Packed | Answered:
+    def poll(self, place: Place) -> Said:
         """What to do now."""
         ...
 
@@ -101,13 +117,13 @@ class Place:
     def __init__(self, host: Host, arrival: Arrival, waiting: Waiting) -> None:
         self.arrival, self.waiting, self._host = arrival, waiting, host
         self.unit: Unit | None = None
-        self.part: AIMessage | None = None
+        self.answer: Answered | None = None
         self.checks: tuple[int, AIMessage] | None = None
         self.is_over = False
         self.version = 0
         self.wakes: list[Wake] = []
 
-    def poll(self) -> Go | Wait | Packed | Answered:
+    def poll(self) -> Said:
         """What to do now. Once it said `Go` it says so until the place is left."""
         return self._host.poll(self)
 
@@ -128,7 +144,8 @@ class Place:
 class Unit:
     """What takes one slot; its first member makes the call. `number` is its place in line.
 
-    packed: who was put into the errand's prompt, in that order, whoever has gone since
+    packed: who was put into the errand's prompt or the job, in that order, whoever has gone since
+    job: calls that were deferred, which take no slot; is_busy: somebody makes its next step
     """
 
     members: list[Place]
@@ -136,11 +153,18 @@ class Unit:
     ticket: Ticket | None = None
     errand: Errand | None = None
     packed: tuple[Place, ...] = ()
+    job: Job | None = None
+    is_busy: bool = False
 
     @property
     def leader(self) -> Place:
         """Who makes the call."""
         return self.members[0]
+
+    @property
+    def is_in_line(self) -> bool:
+        """Whether it waits for a slot."""
+        return self.ticket is None and self.job is None
 
     def is_led_by(self, place: Place) -> bool:
         """Whether `place` makes the call."""

@@ -183,9 +183,8 @@ def test_an_answer_that_breaks_off_keeps_what_came(clock: _Clock) -> None:
     assert 1 <= len(answered) < 6
     for place, item in zip(places, ITEMS, strict=True):
         if place in answered:
-            assert place.poll() == Answered(message=place.part)  # type: ignore[arg-type]
-            assert place.part is not None
-            assert place.part.text == _mood(item)
+            assert place.answer is not None
+            assert place.answer.message.text == _mood(item)
 
 
 def test_an_error_of_the_pack_is_nobodys(clock: _Clock) -> None:
