@@ -11,7 +11,7 @@
 | `compiles` | its Python code parses; it is never run |
 | `number(expected, tolerance=1e-6)` | its last number is the expected one |
 | `in_context(min_share=0.5)` | what it says stands in the messages that were sent |
-| `judge(model=None)` | another model, a local one by default, grades it as good |
+| `judge(model=None)` | another model, by default the first that Ollama has, grades it as good |
 | `all_of(…)`, `any_of(…)` | several of them |
 
 A check of your own is any function of `(messages, reply)`, sync or async, that gives a bool, a
@@ -36,7 +36,7 @@ from graphroute.checks.judge import Judge
 from graphroute.checks.numbers import NumberIs
 from graphroute.checks.structured import Fits, IsJson
 from graphroute.checks.text import Complete, Matches, NonEmpty, NoRefusal
-from graphroute.errors import GraphrouteError, InvalidValue, ProviderUnavailable
+from graphroute.errors import InvalidValue, ProviderUnavailable
 from graphroute.ir.verdict import PASS_SCORE, Check, Verdict, verdict_of
 
 __all__ = [
@@ -108,8 +108,8 @@ def judge(
 ) -> Judge:
     """Another model grades the reply, asked twice with its labels changed over.
 
-    model: a chat model, a name such as `"ollama:llama3.2"`, or None for the first local model that
-        is in reach (opened at the first use; without one the verdict stays open)
+    model: a chat model, a name such as `"ollama:llama3.2"`, or None for the first model of the
+        Ollama server on this machine (opened at the first use; without one the verdict stays open)
     criteria: the question put to it; reference: a right answer to compare with
     options: of its call; `{"logprobs": True, "top_logprobs": 5}` gives finer scores where the
         server reports log-probabilities
@@ -147,10 +147,6 @@ class _Opener:
         return self._chat
 
 
-_LOCAL: Final = ("ollama", "llamacpp")
-"""Where a local judge is looked for, in this order."""
-
-
 def _open(name: str | None) -> Any:
     # Late, as a check that needs no model should not load the providers.
     from graphroute import registry
@@ -160,16 +156,12 @@ def _open(name: str | None) -> Any:
     if name is not None:
         pool = build_pool([name])
         return pool.open(pool.catalog.names[0])
-    for family in _LOCAL:
-        try:
-            found = registry.build("providers", family).discover()  # type: ignore[attr-defined]
-        except GraphrouteError:
-            continue  # not installed, or no server: the next one
-        models: list[Model] = list(found)
-        if models:
-            pool = build_pool(models[:1])
-            return pool.open(pool.catalog.names[0])
+    # Ollama lists what it has; files of embedded models have to be named.
+    models: list[Model] = list(registry.build("providers", "ollama").discover())  # type: ignore[attr-defined]
+    if models:
+        pool = build_pool(models[:1])
+        return pool.open(pool.catalog.names[0])
     raise ProviderUnavailable(
-        "no local model is in reach to judge with",
-        next_step="start Ollama, install graphroute[local], or name a model: judge('openai:…')",
+        "Ollama has no model to judge with",
+        next_step="pull one, or name a model: judge('llamacpp:/path/model.gguf')",
     )

@@ -120,9 +120,10 @@ def test_a_judge_is_named_checked_and_opened_late(monkeypatch: pytest.MonkeyPatc
 def test_without_any_local_model_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     from graphroute import registry
 
-    def none(*_: Any, **__: Any) -> Any:
-        raise ProviderUnavailable("not here")
+    class Nothing:
+        def discover(self) -> tuple[()]:
+            return ()
 
-    monkeypatch.setattr(registry, "build", none)
-    with pytest.raises(ProviderUnavailable, match="start Ollama"):
+    monkeypatch.setattr(registry, "build", lambda *_, **__: Nothing())
+    with pytest.raises(ProviderUnavailable, match="name a model"):
         verify.judge()(SENT, AIMessage("Paris"))
