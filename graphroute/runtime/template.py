@@ -88,11 +88,16 @@ class _Kind:
         return common_prefix(self.prefix, text), common_suffix(self.suffix, text)
 
     def takes(self, text: str) -> bool:
+        """Whether a prompt is of this template."""
         start, end = self.common(text)
+        known = len(self.prefix) + len(self.suffix)
         if self.different == 1:
-            return start + end >= self._least
+            # Two prompts about one item share the item, not the task, which is most of a prompt.
+            known = min(len(self.prefix), len(text))
+            return start + end >= min(self._least, 1) * max(self._least, known * 0.5)
         # Of what all have in common, this one must have most; else it is another template.
-        return start + end >= max(self._least, (len(self.prefix) + len(self.suffix)) * 0.6)
+        is_task = known >= _MIN_COMMON
+        return start + end >= (max(self._least, known * 0.6) if is_task else self._least)
 
     def add(self, text: str) -> None:
         if self.different == 1 and text == self.prefix:
