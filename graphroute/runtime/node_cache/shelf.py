@@ -14,12 +14,13 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from graphroute.protocols import Cache
 from graphroute.runtime import stored
 from graphroute.runtime.node_cache.misses import MAX_VERSIONS, Past, Trace
+from graphroute.runtime.node_cache.parsed import Parsed
 from graphroute.runtime.node_cache.reads import Read
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def load_entry(raw: bytes, *, key: str = "") -> Entry | None:
     try:
         found = stored.unpack("node", raw)
         body = found["body"]
-        if not {"value", "passed", "ids"} <= body.keys():
+        if not {"value", "passed", "shared", "ids"} <= body.keys():
             raise stored.DamagedEntry("parts of it are missing")
         return Entry(
             body=body,
@@ -82,6 +83,7 @@ class Shelf:
     def __init__(self, caches: Sequence[Cache]) -> None:
         self._caches = tuple(caches)
         self._lock = threading.Lock()
+        self._parsed = Parsed()
         self._known: OrderedDict[str, tuple[tuple[Read, ...], ...]] = OrderedDict()
 
     # Results.
@@ -96,6 +98,19 @@ class Shelf:
                 nearer.put(key, found.value, tags=found.tags, ttl_s=found.ttl_s)
             return found.value, cache.name
         return None
+
+    def entry(self, key: str) -> tuple[Entry, str] | None:
+        """The entry of a key and who had it; a damaged one is forgotten."""
+        if (found := self.get(key)) is None:
+            return None
+        raw, source = found
+        if (body := self._parsed.get(key, raw)) is not None:
+            return Entry(**body), source
+        if (entry := load_entry(raw, key=key)) is None:
+            self.drop(key)
+            return None
+        self._parsed.put(key, raw, {f.name: getattr(entry, f.name) for f in fields(entry)})
+        return entry, source
 
     def put(self, key: str, raw: bytes, *, tags: Mapping[str, str]) -> None:
         """Keep bytes under a key."""

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from langchain_core.messages import BaseMessage
-
 from graphroute.ir.node_cache import Tracing
 from graphroute.runtime.canonical import Messages, digest
 from graphroute.runtime.node_cache.reads import (
@@ -20,9 +18,9 @@ from graphroute.runtime.node_cache.reads import (
     TracedState,
     field_names,
 )
+from graphroute.runtime.node_cache.results import objects_in
 
 _MISSING: Final = object()
-_MAX_DEPTH: Final = 6
 
 
 class State:
@@ -100,23 +98,11 @@ class State:
         except TypeError:
             return False
 
-    def messages(self, reads: Iterable[Read]) -> list[BaseMessage]:
-        """The messages in what was read, in an order that equal states share."""
-        found: list[BaseMessage] = []
-        for part in reads:
-            _collect(self.part(part), found, _MAX_DEPTH)
-        return found
-
-
-def _collect(value: Any, found: list[BaseMessage], depth: int) -> None:
-    if isinstance(value, BaseMessage):
-        found.append(value)
-    elif depth and isinstance(value, dict):
-        for key in sorted(value, key=repr):
-            _collect(value[key], found, depth - 1)
-    elif depth and isinstance(value, (list, tuple)):
-        for item in value:
-            _collect(item, found, depth - 1)
+    def objects(self, reads: Iterable[Read]) -> list[Any]:
+        """The objects in what was read that can change, in an order that equal states share."""
+        if ALL in (parts := list(reads)):
+            return objects_in(self.value)
+        return [item for part in parts for item in objects_in(self.part(part))]
 
 
 def _is_plain(value: Any) -> bool:

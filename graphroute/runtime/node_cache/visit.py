@@ -113,18 +113,17 @@ class Visit:
                 key = self.state.key(self._base, reads)
             except TypeError:  # a part that has no digest
                 continue
-            if (raw := self._shelf.get(key)) is None:
+            if (kept := self._shelf.entry(key)) is None:
                 continue
-            entry = load_entry(raw[0], key=key)
-            if entry is not None and (found := self._given(entry, raw[1])) is not None:
+            if (found := self._given(*kept)) is not None:
                 return found
             self._shelf.drop(key)
         return None
 
     def _given(self, entry: Entry, source: str) -> Found | None:
-        reads = [(kind, name) for kind, name, _ in entry.reads]
+        reads: list[Read] = [(kind, name) for kind, name, _ in entry.reads]  # type: ignore[misc]
         try:
-            value = results.load(entry.body, self.state.messages(reads))  # type: ignore[arg-type]
+            value = results.load(entry.body, lambda: self.state.objects(reads))
         except (LookupError, TypeError, ValueError, AttributeError) as fault:
             logger.warning("cached output of node %r is not used: %s", self.place, fault)
             return None
@@ -250,7 +249,7 @@ class Visit:
         self, value: Any, reads: tuple[Read, ...], calls: Sequence[CallRecord], took_s: float
     ) -> bytes:
         entry = Entry(
-            body=results.dump(value, self.state.messages(reads)),
+            body=results.dump(value, self.state.objects(reads)),
             reads=tuple((*part, self.state.digest(part)) for part in reads),
             cost_nano=sum(call.cost_nano for call in calls),
             took_s=took_s,
