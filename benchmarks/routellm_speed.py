@@ -10,8 +10,9 @@ of it is what remains without the network. Needs torch, transformers, huggingfac
 for their two; what else their modules import and never use here is replaced by placeholders.
 
 Each scorer has a process of its own on one core with one thread: latency of one prompt a call
-(after a warm-up), prompts per second in one call with all of them, and what loading and the first
-calls add to the resident memory.
+(after a warm-up), on the clock and in processor time (which other work on the machine does not
+lengthen), prompts per second in one call with all of them, and what loading and the first calls add
+to the resident memory.
 """
 
 from __future__ import annotations
@@ -162,10 +163,11 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     score(prompts[:5])
     each = (time.perf_counter() - start) / 5
     used = prompts[: max(100, min(count, int(arguments.seconds / max(each, 1e-6))))]
-    times = []
+    times, busy = [], []
     for prompt in used:
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.thread_time()
         score([prompt])
+        busy.append(time.thread_time() - cpu)
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
     score(used)
@@ -176,6 +178,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "prompts": len(used),
         "p50_ms": round(float(p50), 4),
         "p99_ms": round(float(p99), 4),
+        "p99_cpu_ms": round(float(np.quantile(busy, 0.99)) * 1e3, 4),
         "prompts_per_s": round(rate),
         "memory_mb": round(memory / 1e6, 1),
         "load": round(os.getloadavg()[0], 1),
@@ -196,8 +199,8 @@ def main() -> None:
         print(json.dumps(measure(arguments.only, arguments)))
         return
     print(_machine.describe(seed=arguments.seed))
-    print("\n| scorer | prompts | p50 ms | p99 ms | prompts/s | memory MB | load |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("\n| scorer | prompts | p50 ms | p99 ms | p99 CPU ms | prompts/s | memory MB | load |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     one = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(one, "1"), "TOKENIZERS_PARALLELISM": "false"}
     results = []
@@ -209,10 +212,11 @@ def main() -> None:
         r = json.loads(last) if last.startswith("{") else {"scorer": name, "does not run": told}
         results.append(r)
         if "does not run" in r:
-            print(f"| {name} | does not run here: {r['does not run']} | | | | | |", flush=True)
+            print(f"| {name} | does not run here: {r['does not run']} | | | | | | |", flush=True)
         else:
             print(
                 f"| {name} | {r['prompts']:,} | {r['p50_ms']:.3f} | {r['p99_ms']:.3f} "
+                f"| {r['p99_cpu_ms']:.3f} "
                 f"| {r['prompts_per_s']:,} | {r['memory_mb']} | {r['load']} |",
                 flush=True,
             )
