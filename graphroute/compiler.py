@@ -10,18 +10,20 @@ models ─ pool ─► Catalog ┘                                              
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from graphroute import keeping, memory, registry
+from graphroute import keeping, memory, registry, serving
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
+from graphroute.frontend.cacheable import cacheable
 from graphroute.frontend.langgraph import Walked, walk
 from graphroute.ir.facts import Observed
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
+from graphroute.ir.node_cache import CacheableNode, Caching
 from graphroute.ir.plan import Plan
 from graphroute.ir.rest import Happened
 from graphroute.ir.storage import Store
@@ -31,10 +33,9 @@ from graphroute.planner import make_plan
 from graphroute.planning.observe import observe
 from graphroute.pool import Models, Pool, build_pool
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
+from graphroute.providers._openai_batch import service_for
 from graphroute.report import Report
-from graphroute.runtime import gates
-from graphroute.runtime.admission import Admission
-from graphroute.runtime.answers import Answers
+from graphroute.runtime.canonical import digest
 from graphroute.runtime.periods import PeriodLedger
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.routed_graph import Routing, unwrap, wrap
@@ -93,7 +94,8 @@ class Compilation:
             step_scorer=step_scorer,
             observed=observed,
         )
-        remarks = (*graph.warnings, *pool.warnings, *_remarks(graph))
+        cached = (str(each) for each in self.cacheable(walked)[1])
+        remarks = (*graph.warnings, *pool.warnings, *_remarks(graph, self.batch), *cached)
         if limit is None or self.memory_limit_bytes != "auto":
             return plan_graph(replace(graph, warnings=remarks), memory_limit_bytes=limit)
         room = f"{limit / 1e9:.1f} GB of memory for local models"
@@ -105,51 +107,18 @@ class Compilation:
             found = plan_graph(replace(graph, warnings=(*remarks, said)), memory_limit_bytes=None)
         return found
 
+    def cacheable(self, walked: Walked) -> tuple[tuple[CacheableNode, ...], tuple[Caching, ...]]:
+        """The nodes whose outputs are kept, and the reason for each node that asks for it."""
+        if self.cache is False:
+            return (), ()
+        return cacheable(self.graph, walked.graph, digest=digest)
+
     def periods(self) -> PeriodLedger | None:
         """The ledger of day and month budgets; a file is touched only where one is set."""
         day, month = self.budget.per_day_nano, self.budget.per_month_nano
         if day is None and month is None:
             return None
         return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
-
-    def answers(self) -> Answers | None:
-        """The cache of models' answers; None where it is switched off."""
-        cache = self.cache
-        if cache is False:
-            return None
-        if cache is None:
-            return Answers(caches=(_cache("memory"),))
-        if cache is True:
-            disk = _cache("disk", folder=self.store / "cache")
-            return Answers(caches=(_cache("memory"), disk), is_asked=True)
-        if isinstance(cache, str):
-            options = {"folder": self.store / "cache"} if cache == "disk" else {}
-            cache = _cache(cache, **options)
-        if not isinstance(cache, Cache):
-            raise InvalidValue(
-                f"cache={cache!r}",
-                value=cache,
-                next_step="use True, False, None, 'memory', 'disk', or an object with the methods "
-                "of graphroute.protocols.Cache",
-            )
-        return Answers(caches=(cache,), is_asked=True)
-
-    def admission(self) -> Admission | None:
-        """What holds each model to what it takes; None where nothing but the records may change."""
-        batch = self.batch
-        if batch is None and self.models is None:
-            return None
-        policy: object = batch
-        if batch is None or isinstance(batch, str):
-            policy = registry.build("batching", batch or "immediate")
-        if not isinstance(policy, BatchPolicy):
-            raise InvalidValue(
-                f"batch={batch!r}",
-                value=batch,
-                next_step=f"use one of {', '.join(registry.names('batching'))}, or an object with "
-                "the methods of graphroute.protocols.BatchPolicy",
-            )
-        return Admission(policy, gates.shared())
 
     def prompts(self) -> PromptScorer | None:
         """The scorer that looks at each prompt; None, logged, where the default one is broken."""
@@ -212,17 +181,6 @@ def compilation(
         batch=batch,
         memory_limit_bytes=memory_limit_bytes,
     )
-
-
-def _cache(name: str, **options: object) -> Cache:
-    built = registry.build("caches", name, **options)
-    if not isinstance(built, Cache):
-        raise InvalidValue(
-            f"the plugin {name!r} builds no cache",
-            name=name,
-            next_step="see graphroute.protocols.Cache",
-        )
-    return built
 
 
 def plan(
@@ -338,6 +296,7 @@ def optimize(
     for warning in made.graph.warnings:
         logger.warning("%s", warning)
     records = keeping.record_store(job.kept)
+    served = serving.caches(job.cache, store=job.store)
     policy = Policy(
         plan=made,
         catalog=pool.catalog,
@@ -349,8 +308,16 @@ def optimize(
         periods=job.periods(),
         prompts=job.prompts(),
         chats=pool.chats,
-        answers=job.answers(),
-        admission=job.admission(),
+        answers=served.answers,
+        outputs=served.outputs(job.cacheable(walked)[0], made.graph.name),
+        admission=serving.admission(
+            job.batch,
+            hints=[node.hints for node in walked.graph.nodes],
+            store=job.store,
+            keeps_own=job.models is None,
+            seed=job.seed,
+        ),
+        batch_service=service_for,
         sink=None if records is None else records.add,
         keep_text=job.kept.keep_text,
     )
@@ -425,23 +392,14 @@ def _with_own_models_only(graph: Graph, known: Sequence[str]) -> Graph:
     return replace(graph, nodes=tuple(nodes), warnings=(*graph.warnings, *remarks))
 
 
-_FOR_LATER: Final = ("batch", "deferrable")
-"""Facts of `RouteHints` that belong to the batcher."""
-
-
-def _remarks(graph: Graph) -> tuple[str, ...]:
-    """Warnings of a graph without models, and of stated facts this version does not act on."""
-    silent = (
-        ()
-        if any(node.may_call_model for node in graph.nodes)
-        else (f"no node of graph {graph.name!r} was seen to call a chat model: nothing to assign",)
-    )
-    return silent + tuple(
-        f"node {node.name!r}: {name}= is noted, but this version does not act on it"
-        for node in graph.nodes
-        for name in _FOR_LATER
-        if getattr(node.hints, name)
-    )
+def _remarks(graph: Graph, batch: object) -> Iterator[str]:
+    """Warnings of a graph without models, and of hints that the arguments leave without effect."""
+    if not any(node.may_call_model for node in graph.nodes):
+        yield f"no node of graph {graph.name!r} was seen to call a chat model: nothing to assign"
+    if batch != "deferred":
+        for node in graph.nodes:
+            if node.hints.deferrable:
+                yield f"node {node.name!r}: deferrable= has an effect with batch='deferred' only"
 
 
 def _stated(graph: Graph) -> dict[str, RouteHints]:

@@ -1,9 +1,9 @@
 """The cache of models' answers, shared by all runs of an optimized graph.
 
 ```
- get(key) ─► memory ─► disk ─► …      the first that knows it answers; those before it keep a copy
- flights                              equal calls at the same time: one asks, the others wait
- elsewhere_s                          the same between processes that share a disk
+ get(key) ─► put before?      the backend's bytes, checked and read
+ flights                      equal calls at the same time: one asks, the others wait
+ elsewhere_s                  the same between processes that share a folder
 ```
 """
 
@@ -67,14 +67,14 @@ class Leases(Protocol):
 
 @dataclass(kw_only=True, eq=False)
 class Answers:
-    """Backends, nearest first, and the calls under way.
+    """A backend, and the calls under way.
 
     is_asked: whoever optimized the graph wants every answer kept, also those that are drawn at
         random (temperature above 0)
     leases: where processes share a backend; poll_s: seconds between looks at another's work
     """
 
-    caches: Sequence[Cache]
+    cache: Cache
     is_asked: bool = False
     leases: Leases | None = None
     poll_s: float = 0.02
@@ -82,16 +82,12 @@ class Answers:
 
     def get(self, key: str) -> Recalled | None:
         """The kept answer of `key`."""
-        for number, cache in enumerate(self.caches):
-            if (found := cache.find(key)) is None:
-                continue
-            if (answer := stored.load_answer(found.value, key=key)) is None:
-                cache.delete(key)
-                continue
-            for nearer in self.caches[:number]:
-                nearer.put(key, found.value, tags=found.tags, ttl_s=found.ttl_s)
-            return Recalled.of(answer, source=cache.name)
-        return None
+        if (found := self.cache.find(key)) is None:
+            return None
+        if (answer := stored.load_answer(found.value, key=key)) is None:
+            self.cache.delete(key)
+            return None
+        return Recalled.of(answer, source=self.cache.name)
 
     def put(
         self,
@@ -109,8 +105,7 @@ class Answers:
             logger.info("the answer of %s is not kept: %s", tags.get("node"), fault)
         else:
             labels = {**tags, PRIVATE: "1"} if is_private else tags
-            for cache in self.caches:
-                cache.put(key, entry, tags=labels)
+            self.cache.put(key, entry, tags=labels)
             if (answer := stored.load_answer(entry, key=key)) is not None:
                 return Recalled.of(answer, source="flight")
         bare = tuple(each.model_copy(update={"id": None}) for each in messages)

@@ -13,6 +13,7 @@ chosen model and tell how it went:
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,13 +38,15 @@ from graphroute.ir.plan import Assignment
 from graphroute.ir.record import Attempt, CallRecord
 from graphroute.ir.verdict import Verdict
 from graphroute.runtime import dialect, fallback, router, tokens
-from graphroute.runtime.admission import Answered, Arrival, Place, Wait
+from graphroute.runtime.admission import Answered, Arrival, Errand, Packed, Place, Wait, Work
 from graphroute.runtime.asked import call_key, is_settled
 from graphroute.runtime.course import Ahead, Course
+from graphroute.runtime.deferral import Deferrable
 from graphroute.runtime.gates import Lane, Outcome
 from graphroute.runtime.later import Later
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
+from graphroute.runtime.packer import Packable
 from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.recall import Recall, SharedFailure
@@ -111,6 +114,7 @@ class Choice:
 
     is_replay: `chat` gives an answer again that an earlier attempt has paid for
     recalled: where the cache had the answer that `chat` gives again, `""` where it had none
+    price_share: what the call costs, as a share of the model's price
     """
 
     spec: ModelSpec
@@ -120,6 +124,19 @@ class Choice:
     cap_tokens: int | None
     is_replay: bool = False
     recalled: str = ""
+    price_share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """Something to do before choosing again: one call for several, or a step of a batch.
+
+    chosen: the model of this call and of the errand; one of `errand` and `work` is there
+    """
+
+    chosen: Choice
+    errand: Errand | None = None
+    work: Callable[[], None] | None = None
 
 
 class Dispatch:
@@ -266,8 +283,10 @@ class Dispatch:
 
     # -- choosing
 
-    def choose(self) -> Choice:
+    def choose(self) -> Choice | Chore:
         """The next model to call; raises what ends the call where none is left.
+
+        Raises `Later` where the call has to wait, and `Enough` where an earlier answer stands.
 
         `BudgetExceeded` and `PrivacyViolation` fail closed; any other fault of the choice itself
         leaves the call to the graph's own model and is recorded.
@@ -281,7 +300,7 @@ class Dispatch:
                 if not self.failed(self._free(shared.spec), shared.error):
                     raise shared.error from None
 
-    def _choose(self) -> Choice:
+    def _choose(self) -> Choice | Chore:
         if self._turn is not None and (replies := self._turn.replies) is not None:
             self._turn.redo(lambda: self._till.payload((), self._call or self._bare_facts()))
             return self._replay(replies)
@@ -302,7 +321,7 @@ class Dispatch:
             self._fault = self._fault or f"{type(fault).__name__}: {fault}"
             return self._own_choice(self._call or self._bare_facts())
 
-    def _ranked_choice(self, call: router.CallFacts) -> Choice:
+    def _ranked_choice(self, call: router.CallFacts) -> Choice | Chore:
         policy = self._policy
         if self._ahead is None:
             self._ahead = self.handle.course.ahead(
@@ -321,7 +340,7 @@ class Dispatch:
             order = list(self._rank(call, lambda _: False).order)
         return self._affordable(order, call)
 
-    def _stronger(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
+    def _stronger(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice | Chore:
         """The model that is asked after a check refused an answer; `Enough` where none can be."""
         trial = self.trial
         if trial is None:  # pragma: no cover - asked by who has looked
@@ -334,7 +353,7 @@ class Dispatch:
         except BudgetExceeded:
             raise Enough(trial.best.answer) from None
 
-    def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice:
+    def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice | Chore:
         """The first model that the money allows; at the limit, what the budget says to do there.
 
         An answer that is known costs nothing, so it is looked for before money is put aside.
@@ -363,7 +382,7 @@ class Dispatch:
         self._hold(choice)
         return self._let_in(choice, call)
 
-    def _let_in(self, choice: Choice, call: router.CallFacts) -> Choice:
+    def _let_in(self, choice: Choice, call: router.CallFacts) -> Choice | Chore:
         """The choice, once its model takes another call; until then `Later`."""
         if self._policy.admission is None:
             return choice
@@ -375,7 +394,7 @@ class Dispatch:
         self._waits = choice
         return self._poll(self._place, choice)
 
-    def _poll(self, place: Place, choice: Choice) -> Choice:
+    def _poll(self, place: Place, choice: Choice) -> Choice | Chore:
         match place.poll():
             case Wait(patience_s=patience_s, when=when):
                 raise Later(
@@ -385,24 +404,66 @@ class Dispatch:
                     gives_up=place.insist,
                     is_poll=True,
                 )
-            case Answered(message=message):
+            case Answered(message=message, price_share=share):
                 self._waits = self._place = None
                 chat = ReplayedChat.of(((message,),), model_name=choice.spec.name)
-                return replace(choice, chat=chat)
+                return replace(choice, chat=chat, price_share=share)
+            case Packed(errand=errand):
+                return Chore(chosen=choice, errand=errand)
+            case Work(run=run):
+                return Chore(chosen=choice, work=run)
         self._waits = None
         return choice
 
     def _arrival(self, choice: Choice, call: router.CallFacts) -> Arrival:
-        gathers = not self.is_stream and not self._shows_tokens and self._answers == 1
+        lane, policy, request = Lane.of(choice.spec), self._policy, self._request
+        admission, is_one = policy.admission, self._answers == 1 and not self.is_stream
+        if admission is None or request is None or not (is_one and self._gathers):
+            return Arrival(lane=lane, may_gather=False, is_open_ended=self.is_stream)
+        can_pack = admission.packer is not None and not (request.tools or request.bound)
         return Arrival(
-            lane=Lane.of(choice.spec),
-            group=(self._node, choice.spec.name, self._wishes()) if gathers else (),
-            messages=self._messages if gathers else (),
+            lane=lane,
+            group=(self._node, choice.spec.name, self._wishes()),
+            messages=self._messages,
             in_tokens=call.in_tokens,
             burst=(self.handle.run_id, self._step),
-            may_gather=gathers,
-            is_open_ended=self.is_stream,
+            packable=self._packable(choice, call, request) if can_pack else None,
+            deferrable=self._deferrable(choice) if self._hints.deferrable else None,
         )
+
+    @property
+    def _gathers(self) -> bool:
+        """Whether the call may wait a moment for others like it."""
+        return not self._shows_tokens and self._hints.batch is not False and self.trial is None
+
+    def _packable(self, choice: Choice, call: router.CallFacts, request: Request) -> Packable:
+        planned = self._assignment
+        return Packable(
+            spec=choice.spec,
+            node=self._node,
+            request=request,
+            in_bound=call.in_bound,
+            out_cap=choice.cap_tokens or call.out_cap,
+            out_tokens=64.0 if planned is None else planned.out_tokens,
+            is_asked=self._hints.batch == "pack",
+        )
+
+    def _deferrable(self, choice: Choice) -> Deferrable | None:
+        """The call for the provider's Batch API; None where its model has none."""
+        chat = choice.chat or self._policy.chats.get(choice.spec.name)
+        service = None if chat is None else self._policy.batch_service(chat)
+        if chat is None or service is None:
+            return None
+        written = self.arguments(choice, chat)
+        if written.restore is not None:
+            return None
+        body = service.body(self._messages, stop=written.stop, kwargs=written.kwargs)
+        return Deferrable(service=service, body=body)
+
+    def packed(self, errand: Errand, chat: BaseChatModel, spec: ModelSpec) -> dialect.Written:
+        """What to call `chat` with for several calls at once."""
+        request = self._request or Request()
+        return errand.written(request, target=chat, limit=spec.max_output_tokens)
 
     def _wishes(self) -> str:
         """What calls must ask for alike, besides their prompts, to share one; text to compare."""
@@ -541,7 +602,7 @@ class Dispatch:
             out_cap=None,
         )
 
-    def _own_choice(self, call: router.CallFacts) -> Choice:
+    def _own_choice(self, call: router.CallFacts) -> Choice | Chore:
         """The graph's own model, for when choosing failed; what must hold holds all the same.
 
         Where the author pinned or listed models, one of those instead.
@@ -736,6 +797,7 @@ class Dispatch:
         verdict: Verdict | None = None,
     ) -> None:
         cost = 0 if choice.recalled else _cost_nano(choice.spec.price, usage)
+        cost = math.ceil(cost * choice.price_share)
         aside = choice.reservation.amount_nano
         try:
             self.handle.ledger.settle(choice.reservation, cost)

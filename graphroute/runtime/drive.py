@@ -13,16 +13,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.runnables import RunnableConfig
 
 from graphroute.ir.verdict import Verdict
 from graphroute.runtime.dialect import Restore, Written
-from graphroute.runtime.dispatch import Choice, Dispatch
+from graphroute.runtime.dispatch import Choice, Chore, Dispatch
 from graphroute.runtime.later import Later
 from graphroute.runtime.pause import Replies
 from graphroute.runtime.trial import Enough
@@ -31,6 +32,9 @@ routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
 
 DROPPED: SimpleQueue[Callable[[], object]] = SimpleQueue()
 """How calls end whose streams the garbage collector dropped; run before the next choice."""
+
+_ALONE: Final = RunnableConfig(callbacks=[])
+"""Config of a call for several: each of them tells its own callbacks of its own part."""
 
 Call = Callable[[BaseChatModel, Written], Any]
 """Calls a model with the arguments written for it; gives its answer, its stream or an awaitable."""
@@ -66,7 +70,10 @@ def next_choice(dispatch: Dispatch) -> Choice:
     _settle_dropped()
     while True:
         try:
-            return dispatch.choose()
+            chosen = dispatch.choose()
+            if isinstance(chosen, Choice):
+                return chosen
+            _do(dispatch, chosen)
         except Later as later:
             if not _waited(dispatch, later) and later.gives_up is not None:
                 later.gives_up()
@@ -78,7 +85,10 @@ async def await_choice(dispatch: Dispatch) -> Choice:
     _settle_dropped()
     while True:
         try:
-            return dispatch.choose()
+            chosen = dispatch.choose()
+            if isinstance(chosen, Choice):
+                return chosen
+            await _ado(dispatch, chosen)
         except Later as later:
             woken = asyncio.Event()
             if later.when is not None:
@@ -91,6 +101,49 @@ async def await_choice(dispatch: Dispatch) -> Choice:
             except BaseException:
                 dispatch.cancelled()
                 raise
+
+
+def _do(dispatch: Dispatch, chore: Chore) -> None:
+    """Make the call for several, whose parts are handed out afterwards; or a step of a batch."""
+    try:
+        if chore.work is not None:
+            chore.work()
+        if (errand := chore.errand) is not None:
+            chat = open_chat(dispatch, chore.chosen)
+            written = dispatch.packed(errand, chat, chore.chosen.spec)
+            with inside():
+                answer = chat.invoke(
+                    list(errand.messages), _ALONE, stop=written.stop, **written.kwargs
+                )
+            errand.answered(written.restore(answer) if written.restore else answer)
+    except BaseException as error:
+        _undone(dispatch, chore, error)
+
+
+async def _ado(dispatch: Dispatch, chore: Chore) -> None:
+    """`_do`, awaiting."""
+    try:
+        if chore.work is not None:
+            await asyncio.to_thread(chore.work)
+        if (errand := chore.errand) is not None:
+            chat = await aopen_chat(dispatch, chore.chosen)
+            written = dispatch.packed(errand, chat, chore.chosen.spec)
+            with inside():
+                answer = await chat.ainvoke(
+                    list(errand.messages), _ALONE, stop=written.stop, **written.kwargs
+                )
+            errand.answered(written.restore(answer) if written.restore else answer)
+    except BaseException as error:
+        _undone(dispatch, chore, error)
+
+
+def _undone(dispatch: Dispatch, chore: Chore, error: BaseException) -> None:
+    """Each of several is asked alone; if this caller was stopped, another calls for the rest."""
+    if chore.errand is not None:
+        chore.errand.failed(error)
+    if not isinstance(error, Exception):
+        dispatch.cancelled()
+        raise error
 
 
 def _waited(dispatch: Dispatch, later: Later) -> bool:
@@ -179,17 +232,14 @@ def judged(dispatch: Dispatch, message: AIMessage | None) -> Verdict | None:
     """What the node's check says of an answer; None where there is none."""
     if dispatch.trial is None or message is None:
         return None
-    # A check may ask a model itself, which is no call of the node.
-    with inside():
-        return dispatch.trial.judge(message)
+    return dispatch.trial.judge(message)
 
 
 async def ajudged(dispatch: Dispatch, message: AIMessage | None) -> Verdict | None:
     """`judged`, awaiting."""
     if dispatch.trial is None or message is None:
         return None
-    with inside():
-        return await dispatch.trial.ajudge(message)
+    return await dispatch.trial.ajudge(message)
 
 
 def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMessageChunk]:

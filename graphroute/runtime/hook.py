@@ -62,8 +62,23 @@ def _begin(
     kwargs: Mapping[str, Any],
 ) -> Dispatch:
     messages = own._convert_input(value).to_messages()
-    metadata = ensure_config(config).get("metadata") or {}
-    return Dispatch(handle, own, messages, stop=stop, kwargs=kwargs, metadata=metadata)
+    full = ensure_config(config)
+    return Dispatch(
+        handle,
+        own,
+        messages,
+        stop=stop,
+        kwargs=kwargs,
+        metadata=full.get("metadata") or {},
+        shows_tokens=_shows_tokens(full),
+    )
+
+
+def _shows_tokens(config: RunnableConfig) -> bool:
+    """Whether LangGraph shows the tokens of the call as they come (`stream_mode="messages"`)."""
+    callbacks = config.get("callbacks") or ()
+    handlers = callbacks if isinstance(callbacks, (list, tuple)) else callbacks.handlers
+    return any(type(each).__name__.startswith("StreamMessages") for each in handlers)
 
 
 def _is_marked(own: BaseChatModel) -> bool:

@@ -18,6 +18,7 @@ from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.node_cache import NodeRecord
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
+from graphroute.protocols import BatchService
 from graphroute.runtime import overheard
 from graphroute.runtime.admission import Admission
 from graphroute.runtime.answers import Answers
@@ -55,6 +56,7 @@ class Policy:
     answers: the cache of models' answers; None: no answer is given twice
     outputs: the cache of nodes' outputs; None: every node runs each time
     admission: holds each model to what it takes at once; None: every call is made at once
+    batch_service: a model's way to answer later for less, None where it has none
     ask: pauses a run at its limit until somebody gives it a new one
     sink: takes each record as well, to keep it beyond this process; one that raises is dropped
     keep_text: records carry prompts and answers (never those of private nodes)
@@ -76,6 +78,7 @@ class Policy:
     answers: Answers | None = None
     outputs: NodeCache | None = None
     admission: Admission | None = None
+    batch_service: Callable[[BaseChatModel], BatchService | None] = lambda _: None
     ask: Ask | None = None
     sink: Callable[[CallRecord], None] | None = None
     keep_text: bool = False

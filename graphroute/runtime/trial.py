@@ -12,16 +12,14 @@ recorded and the answer stands. A check that fails itself, or says nothing, refu
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from graphroute.ir.verdict import Check, Verdict, verdict_of
+from graphroute.ir.verdict import Check, Verdict
+from graphroute.runtime import verifying
 
 
 class Enough(Exception):
@@ -92,26 +90,11 @@ class Trial:
 
     def judge(self, reply: AIMessage) -> Verdict:
         """What the check says; a check that is a coroutine runs to its end here."""
-        try:
-            said = self._check(self._messages, reply)
-            if inspect.isawaitable(said):
-                said = _to_its_end(said)
-        except Exception as fault:
-            return verdict_of(fault)
-        return verdict_of(said)
+        return verifying.verdict(self._check, self._messages, reply)
 
     async def ajudge(self, reply: AIMessage) -> Verdict:
-        """`judge`, awaiting; a plain function runs in a thread, as it may ask a model itself."""
-        try:
-            if inspect.iscoroutinefunction(self._check):
-                said = await self._check(self._messages, reply)
-            else:
-                said = await asyncio.to_thread(self._check, self._messages, reply)
-                if inspect.isawaitable(said):
-                    said = await said
-        except Exception as fault:
-            return verdict_of(fault)
-        return verdict_of(said)
+        """`judge`, awaiting."""
+        return await verifying.averdict(self._check, self._messages, reply)
 
     def refuses(self, model: str, answer: Any, message: AIMessage, verdict: Verdict) -> bool:
         """Note an answer; whether another model is to be asked."""
@@ -128,33 +111,3 @@ class Trial:
                 each[0],
             ),
         )[1]
-
-
-def _to_its_end(waiting: Awaitable[Any]) -> Any:
-    async def wait() -> Any:
-        return await waiting
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    # A sync call on a running loop: only another thread can run another loop to its end.
-    return _in_thread(lambda: asyncio.run(wait()))
-
-
-def _in_thread(work: Callable[[], Any]) -> Any:
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append((work(), None))
-        except BaseException as fault:
-            outcome.append((None, fault))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join()
-    value, fault = outcome[0]
-    if fault is not None:
-        raise fault
-    return value

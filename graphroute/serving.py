@@ -1,0 +1,120 @@
+"""What a routed graph serves itself with: its caches, and what lets calls in.
+
+| `cache=` | answers of models | where |
+|---|---|---|
+| None | at temperature 0 | memory |
+| True | all | memory, and a folder of the store that other processes share |
+| a name, a `Cache` | all | there |
+| False | none | |
+
+Outputs of nodes are kept in the same place, for nodes that ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphroute import registry
+from graphroute.errors import InvalidValue
+from graphroute.ir.hints import RouteHints
+from graphroute.ir.node_cache import CacheableNode
+from graphroute.protocols import BatchPolicy, Cache
+from graphroute.runtime import gates
+from graphroute.runtime.admission import Admission
+from graphroute.runtime.answers import Answers
+from graphroute.runtime.deferral import Deferral
+from graphroute.runtime.lease import Leases
+from graphroute.runtime.node_cache.cache import NodeCache
+from graphroute.runtime.packer import Packer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caches:
+    """The cache of an optimized graph; both None where it is switched off."""
+
+    backend: Cache | None
+    answers: Answers | None
+
+    def outputs(self, nodes: Sequence[CacheableNode], graph: str) -> NodeCache | None:
+        """The cache of what `nodes` return; None where there are none."""
+        if self.backend is None or not nodes:
+            return None
+        return NodeCache(nodes, caches=(self.backend,), graph=graph)
+
+
+def caches(asked: bool | str | Cache | None, *, store: Path) -> Caches:
+    """What `optimize(cache=asked)` means; see the module's table.
+
+    store: folder for a cache on disk; it is made when something is first kept
+    """
+    if asked is False:
+        return Caches(backend=None, answers=None)
+    if asked is None:
+        return _of(_built("memory"), is_asked=False)
+    if asked is True or asked in ("disk", "layered"):
+        folder = store / "cache"
+        backend = _built("layered" if asked is True else str(asked), folder=folder)
+        return _of(backend, leases=Leases(folder / "leases.sqlite3"))
+    backend = _built(asked) if isinstance(asked, str) else asked
+    if not isinstance(backend, Cache):
+        raise InvalidValue(
+            f"cache={asked!r}",
+            value=asked,
+            next_step=f"use True, False, None, one of {', '.join(registry.names('caches'))}, or an "
+            "object with the methods of graphroute.protocols.Cache",
+        )
+    return _of(backend)
+
+
+def _of(backend: Cache, *, is_asked: bool = True, leases: Leases | None = None) -> Caches:
+    answers = Answers(cache=backend, is_asked=is_asked, leases=leases)
+    return Caches(backend=backend, answers=answers)
+
+
+def _built(name: str, **options: object) -> Cache:
+    built = registry.build("caches", name, **options)
+    if not isinstance(built, Cache):
+        raise InvalidValue(
+            f"the plugin {name!r} builds no cache",
+            name=name,
+            next_step="see graphroute.protocols.Cache",
+        )
+    return built
+
+
+def admission(
+    batch: str | BatchPolicy | None,
+    *,
+    hints: Sequence[RouteHints],
+    store: Path,
+    keeps_own: bool,
+    seed: int,
+) -> Admission | None:
+    """What `optimize(batch=batch)` means; None: what the nodes' `batch=` asks for, else immediate.
+
+    hints: of all nodes
+    store: folder that remembers batches which were handed in
+    keeps_own: nothing but the records may change, unless a policy is named
+    """
+    if batch is None:
+        asked = {each.batch for each in hints}
+        batch = "pack" if "pack" in asked else "window" if True in asked else None
+    if batch is None and keeps_own:
+        return None
+    policy: object = batch
+    if batch is None or isinstance(batch, str):
+        policy = registry.build("batching", batch or "immediate")
+    if not isinstance(policy, BatchPolicy):
+        raise InvalidValue(
+            f"batch={batch!r}",
+            value=batch,
+            next_step=f"use one of {', '.join(registry.names('batching'))}, or an object with the "
+            "methods of graphroute.protocols.BatchPolicy",
+        )
+    packer = Packer(seed=seed) if policy.name != "immediate" else None
+    deferral = None
+    if policy.name not in ("immediate", "window", "prefix", "pack"):
+        deferral = Deferral(store / "batches")
+    return Admission(policy, gates.shared(), packer=packer, deferral=deferral)
