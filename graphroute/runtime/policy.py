@@ -7,8 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 
@@ -87,6 +87,9 @@ class Policy:
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _credits: deque[Credit] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _node_records: deque[NodeRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
+    _foretold: tuple[Plan | None, dict[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: (None, {})
+    )
     _excess: dict[tuple[str, str], float] = field(default_factory=dict)
     _hints_of: dict[str, RouteHints] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -112,7 +115,8 @@ class Policy:
 
     def record(self, record: CallRecord) -> None:
         """Keep a finished call."""
-        record = foretold(record, self.plan)
+        if not record.graph:
+            record = replace(record, **self.foretold(record.node))
         overheard.note(record)
         with self._lock:
             self._records.append(record)
@@ -124,6 +128,15 @@ class Policy:
                 logger.warning("records are no longer kept: %s: %s", type(fault).__name__, fault)
         if record.fault:
             logger.warning("routing fault at node %r: %s", record.node, record.fault)
+
+    def foretold(self, node: str) -> Mapping[str, Any]:
+        """What the plan says of a call of `node`, as fields of its record."""
+        plan, known = self._foretold
+        if plan is not self.plan:
+            plan, known = self._foretold = (self.plan, {})
+        if (facts := known.get(node)) is None:
+            facts = known[node] = foretold(plan, node)
+        return facts
 
     def credit(self, credits_given: Sequence[Credit]) -> None:
         """Keep what feedback said of the answers of nodes."""
