@@ -59,10 +59,17 @@ CHECK = CheckRates(passes_good=1 - FALSE_ALARM, passes_bad=1 - SENSITIVITY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One run: whether it was right (and in time), and its cost."""
+    """One run: whether it was right (and in time), and its cost.
+
+    would_be_right: time aside; before_shock: share of the budget spent before the shock
+    unfit: share of calls whose first choice was not to be had for what was left
+    """
 
     is_right: bool
     cost_usd: float
+    would_be_right: bool
+    before_shock: float
+    unfit: float
 
 
 def case_of(scenario: Scenario, data: Outcomes, share: float, random: Random) -> Case:
@@ -175,10 +182,13 @@ def play(
     half = float(case.visits.sum()) / 2
     hit = _most_planned(case) if scenario.shock else -1
     loaded, everything = -1, True
+    before_shock, unfit = 0.0, 0
     verdicts: list[bool] = []
     try:
         step = next(path)
         while True:
+            if run.calls <= half:
+                before_shock = run.spent_usd / case.budget_usd
             if scenario.shock and run.calls >= half:
                 if scenario.shock == "price":
                     run.prices[hit] = SHOCK
@@ -196,13 +206,14 @@ def play(
                     asked = run.asked.get(i, ()) if name == scenario.loop else ()
                     call = Call(node=i, prompt=part.prompts[q], left=tasks - k, asked=asked)
                     chosen = -1
-                    for m in policy.rank(call, run):
+                    for rank, m in enumerate(policy.rank(call, run)):
                         price = part.cost_usd[q, m] * scale * run.prices[m]
                         if scenario.two_local and data.local[m]:
                             price = 0.0
                         if m not in run.failed and run.spent_usd + price <= limit:
                             chosen = m
                             break
+                        unfit += rank == 0
                     run.calls += 1
                     if chosen < 0:
                         verdicts.append(False)
@@ -221,7 +232,13 @@ def play(
         is_right = everything if end.value is None else bool(end.value)
     deadline = case.problem.deadline_s
     in_time = deadline is None or run.elapsed_s <= deadline
-    return Result(is_right=is_right and in_time, cost_usd=run.spent_usd)
+    return Result(
+        is_right=is_right and in_time,
+        cost_usd=run.spent_usd,
+        would_be_right=is_right,
+        before_shock=before_shock,
+        unfit=unfit / max(run.calls, 1),
+    )
 
 
 def with_rounds(
@@ -321,6 +338,13 @@ def compare(scenario: Scenario, data: Outcomes, options: argparse.Namespace) -> 
         ahead, unsure = interval(right - fair)
         spent = np.array([r.cost_usd for r in found]).mean() / reference
         beside = "" if found is results[3] else f"  {100 * ahead:+5.1f} ± {100 * unsure:.1f}"
+        if scenario.has_deadline:
+            would = max(1, sum(r.would_be_right for r in found))
+            beside += f"  {100 * (1 - right.sum() / would):3.0f} % of right runs late"
+        if scenario.shock:
+            before = 100 * float(np.mean([r.before_shock for r in found]))
+            unfit = 100 * float(np.mean([r.unfit for r in found]))
+            beside += f"  {before:3.0f} % of its budget before, first choice unfit {unfit:.1f} %"
         print(
             f"  {policy.name:<44} {100 * mean:5.1f} ± {100 * half:.1f} % right"
             f"  {100 * spent:5.1f} % spent{beside}",

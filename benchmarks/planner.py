@@ -2,6 +2,7 @@
 
     python benchmarks/planner.py                 # all sizes
     python benchmarks/planner.py --repeats 3 --sizes 8x5,20x6
+    python benchmarks/planner.py --rest          # how long planning the rest of a run takes
 
 Instances: layered graphs whose supersteps hold one to three nodes; quality follows ability and
 difficulty (`ir.quality`), price grows with ability with scatter, the smallest third of the models
@@ -21,13 +22,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import pairwise
 from statistics import median
+from typing import cast
 
 import numpy as np
 from _machine import describe
 
+from graphroute import registry
+from graphroute.ir.catalog import Catalog, ModelSpec, Price
+from graphroute.ir.graph import END, START, Edge, Graph, Node
+from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.problem import Problem, TimeStep
 from graphroute.ir.quality import success
+from graphroute.ir.rest import Happened
+from graphroute.planner import make_plan
+from graphroute.protocols import StepScorer
 from graphroute.solvers import auto, lagrangian, milp
 
 SIZES = ("8x5", "20x6", "30x8", "60x8", "100x8", "200x20", "1000x50")
@@ -205,6 +215,62 @@ def keeps_limits(problem: Problem, choice: tuple[int, ...]) -> bool:
     )
 
 
+def rest() -> None:
+    """Milliseconds to plan the rest of a run again: a chain of 30 nodes, 8 models, 3 of them local.
+
+    The deadline is the time the plan expects less a tenth, so that it binds from the first step on.
+    """
+    names = [f"n{i:02d}" for i in range(30)]
+    stops = [START, *names, END]
+    graph = Graph(
+        name="chain",
+        nodes=tuple(Node(name=n, kind="llm", hints=RouteHints(complexity=0.5)) for n in names),
+        edges=tuple(Edge(source=a, target=b) for a, b in pairwise(stops)),
+    )
+    prices = [0.0] * 3 + [0.3 * 2.5**k for k in range(5)]
+    pool = Catalog(
+        models=tuple(
+            ModelSpec(
+                name=f"m{k}",
+                provider="bench",
+                local=price == 0,
+                price=Price(in_usd=price, out_usd=4 * price, source="bench"),
+                ability=0.3 + 0.08 * k,
+                memory_bytes=(3 + k) * 2**30 if price == 0 else None,
+                loaded=True if price == 0 else None,
+                tokens_per_s=40.0 + 15 * (k % 4),
+            )
+            for k, price in enumerate(prices)
+        )
+    )
+    scorer = cast(StepScorer, registry.build("scorers", "structural"))
+    room = 8 * 2**30
+    for label, memory, is_timed in (
+        ("budget", None, False),
+        ("budget and memory", room, False),
+        ("budget and deadline", None, True),
+        ("budget, memory and deadline", room, True),
+    ):
+        budget = Budget(per_run_usd=0.04)
+        made = make_plan(graph, pool, budget=budget, step_scorer=scorer, memory_limit_bytes=memory)
+        if is_timed:
+            limit = 0.9 * made.totals.latency_s
+            made = made.what_if(deadline_s=limit)
+        happened = Happened(last=("n05",), spent_usd=0.009, elapsed_s=made.totals.latency_s / 4)
+        made.rest(happened)  # its tables are made once
+        wall, cpu = [], []
+        for _ in range(300):
+            clock = Clock.start()
+            made.rest(happened)
+            run = clock.stop((0,), 0.0)
+            wall.append(run.ms)
+            cpu.append(run.cpu_ms)
+        print(
+            f"rest of 30x8, {label:<28} wall {median(wall):6.2f} ms median, "
+            f"{min(wall):5.2f} least; cpu {median(cpu):5.2f} median"
+        )
+
+
 def main() -> None:
     """Run every size and print one row per size, kind and solver."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -213,7 +279,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default="budget,all")
     parser.add_argument("--only-ours-from", type=int, default=100_000, help="nodes × models")
+    parser.add_argument("--rest", action="store_true", help="time re-planning instead")
     options = parser.parse_args()
+    if options.rest:
+        print(describe(seed=options.seed))
+        rest()
+        return
     solvers: dict[str, Solve] = {"ours": ours, "highs": highs}
     if find_spec("ortools") is not None:
         solvers["cp-sat"] = cp_sat

@@ -35,13 +35,18 @@ Count = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanNode:
-    """A node as the plan shows it."""
+    """A node as the plan shows it.
+
+    caching: whether what it returns is kept, with the proof or what stands against it; `""` where
+        its author did not ask for it
+    """
 
     name: str
     kind: NodeKind
     sight: Sight
     sight_reason: str
     models: tuple[str, ...]
+    caching: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -193,6 +193,7 @@ def _graph(facts: Facts, visits: Mapping[str, float]) -> PlanGraph:
                 sight=n.sight,
                 sight_reason=n.sight_reason,
                 models=tuple(dict.fromkeys(use.name for use in n.models)),
+                caching=n.caching,
             )
             for n in graph.nodes
         ),

@@ -133,6 +133,32 @@ def test_what_if_and_frontier() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("usd", "objective"),
+    [(0.002, "quality"), (0.01, "quality"), (0.03, "quality"), (0.06, "cost"), (0.06, "latency")],
+)
+def test_the_frontier_holds_the_plan_itself_unless_another_beats_it(
+    usd: float, objective: str
+) -> None:
+    made = plan(triage(), usd=usd, objective=objective)
+    assert made.feasible
+    t = made.totals
+    points = made.frontier()
+    is_there = any(p.models == tuple(a.model for a in made.assignments) for p in points)
+    beaten = [
+        p
+        for p in points
+        if p.cost_usd <= t.cost_expected_usd
+        and p.quality >= t.quality
+        and p.latency_s <= t.latency_s
+    ]
+    assert is_there or beaten
+    if objective == "quality":
+        # Nothing that costs as little is better: the plan was the best within its budget.
+        assert not any(p.cost_usd <= usd and p.quality > t.quality + 1e-9 for p in points)
+    assert len({(p.cost_usd, p.quality, p.latency_s) for p in points}) == len(points)
+
+
 def test_a_plan_from_json_says_to_plan_again() -> None:
     back = Plan.from_json(PLANS[0].to_json())
     with pytest.raises(PlanError, match="plan again"):
