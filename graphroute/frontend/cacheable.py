@@ -10,7 +10,8 @@ otherwise    the model-call cache is all there is
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from langgraph._internal._runnable import RunnableCallable
@@ -59,6 +60,15 @@ def cacheable(
         if isinstance(found, CacheableNode):
             kept.append(found)
     return tuple(kept), tuple(decisions)
+
+
+def noted(data: Graph, decisions: Iterable[Caching]) -> Graph:
+    """The graph with the decision for each node, for the plan to show."""
+    words = {one.node: f"{'kept' if one.is_on else 'not kept'}: {one.why}" for one in decisions}
+    if not words:
+        return data
+    nodes = tuple(replace(n, caching=words.get(n.name, n.caching)) for n in data.nodes)
+    return replace(data, nodes=nodes)
 
 
 def _asks(hints: RouteHints) -> bool:

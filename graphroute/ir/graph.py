@@ -62,6 +62,7 @@ class Node:
     reads: state keys it may read (upper bound); writes: keys found to be written, may be empty
     deferred: runs only after all other branches (LangGraph's `defer=True`)
     takes_images: a prompt template or message with image content was found
+    caching: whether what it returns is kept, and why, in words; `""` where nobody asked for it
     """
 
     name: str
@@ -77,6 +78,7 @@ class Node:
     deferred: bool = False
     takes_images: bool = False
     hints: RouteHints = field(default_factory=RouteHints)
+    caching: str = ""
 
     @property
     def may_call_model(self) -> bool:

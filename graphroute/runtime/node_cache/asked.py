@@ -90,10 +90,11 @@ def why_not_by_plan(
     calls: Iterable[CallRecord], assignment: Assignment | None, *, keeps_own: bool
 ) -> str | None:
     """Which of its model calls went otherwise than planned, so that the result is a makeshift."""
+    own_limit = None if assignment is None else assignment.max_output_tokens
     for call in calls:
         if call.error is not None:
             return f"a call of {call.model} failed"
-        if call.cap_tokens is not None and call.out_tokens >= call.cap_tokens:
+        if _is_cut(call, own_limit):
             return "the budget cut an answer short"
         if call.cache == "semantic":
             return "an answer was taken from a similar question"
@@ -104,3 +105,11 @@ def why_not_by_plan(
         if call.model not in (assignment.model, *assignment.then):
             return f"{call.model} served instead of {assignment.model} ({call.why})"
     return None
+
+
+def _is_cut(call: CallRecord, own_limit: int | None) -> bool:
+    """Whether an answer ended at a limit below the node's own."""
+    cap = call.cap_tokens
+    if cap is None or call.out_tokens < cap:
+        return False
+    return own_limit is None or cap < own_limit
