@@ -12,7 +12,7 @@ from _outcomes import Floats, Outcomes
 
 from graphroute.ir.problem import Problem, Solution
 from graphroute.planning import punctual
-from graphroute.planning.replan import allocate
+from graphroute.planning.allocate import allocate
 from graphroute.planning.retries import CheckRates, after_refusals, by_hardness
 from graphroute.solvers import auto
 

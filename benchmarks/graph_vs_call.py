@@ -44,8 +44,9 @@ from graphroute.ir.profile import NodeProfile, Profile, StepScore
 from graphroute.passes.remaining import remaining
 from graphroute.planner import study
 from graphroute.planning import punctual
-from graphroute.planning.options import Singles, columns
+from graphroute.planning.options import columns
 from graphroute.planning.retries import CheckRates
+from graphroute.planning.sequences import Singles
 from graphroute.solvers import lagrangian
 
 GRAPHS = 40

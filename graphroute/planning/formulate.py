@@ -25,8 +25,9 @@ from graphroute.ir.problem import Bools, Floats, Mask, Option, Problem, TimeStep
 from graphroute.ir.profile import Profile
 from graphroute.ir.quality import Q_MAX, Q_MIN, success
 from graphroute.planning.masks import reason_against, too_weak
-from graphroute.planning.options import RARE, Columns, Packing, Singles, columns
+from graphroute.planning.options import RARE, Columns, Packing, columns
 from graphroute.planning.retries import CheckRates
+from graphroute.planning.sequences import Singles
 
 TOLERANCE = 0.02
 SHARE_OF_BEST = 0.9

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphroute.ir.problem import Bools, Floats, Problem
-
-Choice = NDArray[np.intp]
+from graphroute.planning.allocate import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,16 +17,15 @@ from itertools import combinations
 import numpy as np
 
 from graphroute.ir.catalog import Catalog
-from graphroute.ir.problem import SLACK, Bools, Floats, Problem
+from graphroute.ir.problem import Bools, Floats, Problem
 from graphroute.ir.profile import Profile
 from graphroute.ir.quality import Q_MAX, Q_MIN
 from graphroute.ir.rest import Happened, Rest
+from graphroute.planning.allocate import Choice, allocate, ranked
 from graphroute.planning.formulate import LOAD_BYTES_PER_S
-from graphroute.planning.pace import Choice, Pace
+from graphroute.planning.pace import Pace
 from graphroute.planning.retries import STUBBORN, CheckRates, after_refusals, by_hardness
-
-STEPS = 30
-"""Halvings of the price: 1e-9 of it, far below what a call's cost is known to."""
+from graphroute.planning.unit_prices import UnitPrices
 
 TIME_STEPS = 12
 LATENESS = 4
@@ -55,7 +54,7 @@ class Replanner:
         self._models = {name: m for m, name in enumerate(problem.models)}
         self._visits = np.array([p.visits for p in profile.nodes])
         self._weight = np.array([p.weight for p in profile.nodes])
-        self._prices = _Prices(problem, profile, catalog)
+        self._prices = UnitPrices(problem, profile, catalog)
         self._pace = Pace(problem)
         self._after = {
             node: np.array([row.get(name, 0.0) for name in problem.nodes])
@@ -107,7 +106,7 @@ class Replanner:
                 worth, choice, price, fits = self._in_time(
                     value, cost, allowed, left, share, left_s, resident, price
                 )
-        order = _order(worth, cost, feasible, choice, price, visits, unit)
+        order = ranked(worth, cost, feasible, choice, price, visits, unit)
         rows = np.flatnonzero(feasible.any(axis=1))
         models, then = self._named(order)
         return Rest(
@@ -298,60 +297,6 @@ class Replanner:
         return visits
 
 
-class _Prices:
-    """unit[n, k]: USD of one of the visits the profile counts, at any prices of the models;
-    rate[n, m]: how many visits a model alone leads to, as a multiple of those.
-    """
-
-    def __init__(self, problem: Problem, profile: Profile, catalog: Catalog) -> None:
-        self._models = {name: m for m, name in enumerate(problem.models)}
-        calls = np.array([p.calls for p in profile.nodes])
-        overhead = np.array([m.overhead_tokens for m in catalog])
-        prompt = np.array([p.in_tokens for p in profile.nodes])
-        self._in = calls[:, None] * (prompt[:, None] + overhead[None, :])
-        self._out = calls * np.array([p.out_tokens for p in profile.nodes])
-        self._price_in = np.array([m.price.in_usd for m in catalog])
-        self._price_out = np.array([m.price.out_usd for m in catalog])
-        visits = np.array([p.visits for p in profile.nodes])
-        n, m = len(problem.nodes), len(problem.models)
-        self.rate = np.ones((n, m))
-        if problem.visits is not None:
-            seen = np.maximum(visits, 1e-300)[:, None]
-            self.rate = np.where(visits[:, None] > 0, problem.visits[:, :m] / seen, 1.0)
-        # A node that is not expected has no cost in the problem, but its calls have one.
-        whole = problem.cost_usd / np.where(visits > 0, visits, 1.0)[:, None]
-        plain = self.rate * self._base(self._price_in, self._price_out)
-        self._unit = np.column_stack([plain, whole[:, m:]])
-        self._problem = problem
-
-    def _base(self, price_in: Floats, price_out: Floats) -> Floats:
-        found: Floats = (self._in * price_in + self._out[:, None] * price_out) / 1e6
-        return found
-
-    def unit_usd(self, changed: Mapping[str, tuple[float, float]]) -> Floats:
-        """The table under these prices (USD per million tokens) in place of the pool's."""
-        if not changed:
-            return self._unit
-        price_in, price_out = self._price_in.copy(), self._price_out.copy()
-        for name, (usd_in, usd_out) in changed.items():
-            if name in self._models:
-                price_in[self._models[name]], price_out[self._models[name]] = usd_in, usd_out
-        before, now = self._base(self._price_in, self._price_out), self._base(price_in, price_out)
-        m = len(self._models)
-        unit = self._unit.copy()
-        unit[:, :m] = self.rate * now
-        for i, options in enumerate(self._problem.extras):
-            for e, option in enumerate(options):
-                each = list(zip(option.models, option.shares, strict=True))
-                old = sum(s * before[i, x] for x, s in each)
-                new = sum(s * now[i, x] for x, s in each)
-                if option.kind == "packed" and old > 0:
-                    unit[i, m + e] *= new / old
-                else:
-                    unit[i, m + e] += new - old
-        return unit
-
-
 def _largest_sets(problem: Problem, local: tuple[int, ...]) -> tuple[frozenset[int], ...]:
     """Sets of local models that fit the memory limit and to which none can be added; empty where
     all of them fit together.
@@ -371,94 +316,3 @@ def _largest_sets(problem: Problem, local: tuple[int, ...]) -> tuple[frozenset[i
                 if len(found) == MOST_SETS:
                     return tuple(found)
     return tuple(found)
-
-
-def allocate(
-    value: Floats, cost: Floats, feasible: Bools, budget: float | None
-) -> tuple[Choice, float, bool]:
-    """A model per node within the budget, the price λ, and whether it fits at all.
-
-    Where nothing fits, the cheapest. Nodes without any feasible model get index 0.
-    """
-    worth = np.where(feasible, value, -np.inf)
-    rows = np.arange(len(worth))
-    open_rows = np.asarray(feasible.any(axis=1))
-    paid = np.where(feasible, cost, np.inf)
-
-    def at(price: float) -> Choice:
-        score = worth - price * cost if price else worth
-        found: Choice = score.argmax(axis=1)
-        return found
-
-    if not open_rows.all():
-        cost = np.where(open_rows[:, None], cost, 0.0)
-
-    def spend(choice: Choice) -> float:
-        return float(cost[rows, choice].sum())
-
-    choice = at(0.0)
-    if budget is None:
-        return choice, 0.0, True
-    cap = budget * (1 + SLACK) + 1e-15
-    if spend(choice) <= cap:
-        return choice, 0.0, True
-    cheapest: Choice = paid.argmin(axis=1)
-    if spend(cheapest) > cap:
-        return cheapest, 0.0, False
-    low, high = 0.0, 1.0
-    for _ in range(80):
-        if spend(at(high)) <= cap:
-            break
-        low, high = high, high * 16
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        if spend(at(middle)) <= cap:
-            high = middle
-        else:
-            low = middle
-        if high - low <= 1e-7 * high:
-            break
-    choice = at(high)
-    if spend(choice) > cap:
-        choice = cheapest
-    return _fill(worth, cost, choice, cap - spend(choice)), high, True
-
-
-def _fill(worth: Floats, cost: Floats, choice: Choice, slack: float) -> Choice:
-    """Swaps with the best gain per USD while they fit the slack."""
-    choice = choice.copy()
-    rows = np.arange(len(choice))
-    for _ in range(len(choice)):
-        now = worth[rows, choice]
-        gain = worth - np.where(np.isfinite(now), now, np.inf)[:, None]
-        more = cost - cost[rows, choice][:, None]
-        fits = (gain > 1e-12) & (more <= slack)
-        if not fits.any():
-            return choice
-        ratio = np.where(fits, gain / np.maximum(more, 1e-15), -np.inf)
-        i, m = divmod(int(ratio.argmax()), ratio.shape[1])
-        slack -= float(more[i, m])
-        choice[i] = m
-    return choice
-
-
-def _order(
-    value: Floats,
-    cost: Floats,
-    feasible: Bools,
-    choice: Choice,
-    price: float,
-    visits: Floats,
-    unit: Floats,
-) -> list[list[int]]:
-    score = np.where(feasible, value - price * cost, -np.inf)
-    # A node that is not expected any more has no value to order by; the cheapest goes first.
-    idle = visits <= 0
-    score[idle] = np.where(feasible[idle], -unit[idle], -np.inf)
-    live = ~idle
-    score[live, choice[live]] = np.where(
-        feasible[live, choice[live]], np.inf, score[live, choice[live]]
-    )
-    ranked = np.argsort(-score, axis=1, kind="stable")
-    allowed = feasible.sum(axis=1)
-    return [row[:k].tolist() for row, k in zip(ranked, allowed, strict=True)]

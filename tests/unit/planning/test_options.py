@@ -18,7 +18,7 @@ from graphroute.ir.graph import END, START, Graph
 from graphroute.ir.hints import RouteHints
 from graphroute.ir.plan import Assignment, Plan
 from graphroute.ir.profile import NodeProfile, StepScore
-from graphroute.planning.options import MOST, Packing, Singles, columns
+from graphroute.planning.options import MOST, Packing, columns
 from graphroute.planning.retries import (
     STUBBORN,
     CheckRates,
@@ -26,6 +26,7 @@ from graphroute.planning.retries import (
     by_hardness,
     follow,
 )
+from graphroute.planning.sequences import Singles
 from tests.unit.passes.graphs import Arrow, graph, node
 from tests.unit.planning.pool import BIG, MINI, SMALL, plan
 

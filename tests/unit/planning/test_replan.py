@@ -16,9 +16,10 @@ from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.rest import Happened
 from graphroute.passes.remaining import remaining
 from graphroute.planner import study
+from graphroute.planning.allocate import allocate
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Known, Limits, formulate
-from graphroute.planning.replan import Replanner, allocate
+from graphroute.planning.replan import Replanner
 from tests.unit.passes.graphs import Arrow, graph, node, triage
 from tests.unit.planning.pool import BIG, MINI, SMALL, FixedScorer, plan
 
