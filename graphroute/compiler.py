@@ -20,6 +20,7 @@ from graphroute import keeping, memory, registry, serving
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.cacheable import cacheable
 from graphroute.frontend.langgraph import Walked, walk
+from graphroute.ir.evidence import Evidence, evidence_of
 from graphroute.ir.facts import Observed
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
@@ -39,6 +40,7 @@ from graphroute.runtime.canonical import digest
 from graphroute.runtime.periods import PeriodLedger
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.routed_graph import Routing, unwrap, wrap
+from graphroute.scorers.shares import share_of
 
 if TYPE_CHECKING:
     pass
@@ -72,10 +74,17 @@ class Compilation:
         """The models a plan may choose from."""
         return build_pool(self.models, walked.chats, budgeted=self.budget.is_limited)
 
-    def plan(self, walked: Walked, pool: Pool, *, observed: Observed | None = None) -> Plan:
+    def plan(
+        self,
+        walked: Walked,
+        pool: Pool,
+        *,
+        observed: Observed | None = None,
+        judged: Mapping[tuple[str, str], Evidence] | None = None,
+    ) -> Plan:
         """Plan over the pool; a pool of the graph's own models leaves every node its own.
 
-        observed: what earlier runs showed
+        observed, judged: what earlier runs showed, and how their answers were found
         """
         graph = walked.graph
         if self.models is None:
@@ -93,6 +102,7 @@ class Compilation:
             seed=self.seed,
             step_scorer=step_scorer,
             observed=observed,
+            qualities=judged,
         )
         cached = (str(each) for each in self.cacheable(walked)[1])
         remarks = (*graph.warnings, *pool.warnings, *_remarks(graph, self.batch), *cached)
@@ -297,6 +307,7 @@ def optimize(
         logger.warning("%s", warning)
     records = keeping.record_store(job.kept)
     served = serving.caches(job.cache, store=job.store)
+    prompts = job.prompts()
     policy = Policy(
         plan=made,
         catalog=pool.catalog,
@@ -306,7 +317,8 @@ def optimize(
         hints=_stated(walked.graph),
         keeps_own=job.models is None,
         periods=job.periods(),
-        prompts=job.prompts(),
+        prompts=prompts,
+        text_share=share_of(prompts),
         chats=pool.chats,
         answers=served.answers,
         outputs=served.outputs(job.cacheable(walked)[0], made.graph.name),
@@ -329,7 +341,9 @@ def optimize(
         models_now = job.pool(again)
         overhead = {spec.name: spec.overhead_tokens for spec in models_now.catalog}
         seen = observe(policy.records, again.graph, overhead=overhead)
-        policy.plan = _feasible(job.plan(again, models_now, observed=seen))
+        policy.plan = _feasible(
+            job.plan(again, models_now, observed=seen, judged=evidence_of(policy.records))
+        )
         policy.catalog, policy.own, policy.open, policy.chats = (
             models_now.catalog,
             models_now.own,

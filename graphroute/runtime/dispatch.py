@@ -44,6 +44,7 @@ from graphroute.runtime.course import Ahead, Course
 from graphroute.runtime.deferral import Deferrable
 from graphroute.runtime.gates import Lane, Outcome
 from graphroute.runtime.later import Later
+from graphroute.runtime.leaning import Lean, lean_of, may_lean
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.node_path import node_path
 from graphroute.runtime.packer import Packable
@@ -171,6 +172,7 @@ class Dispatch:
         self._answers = prompts
         self._request: Request | None = None
         self._call: router.CallFacts | None = None
+        self._lean: Lean | None = None
         self._turn: Turn | None = None
         self._recall: Recall | None = None
         self._waits: Choice | None = None
@@ -263,10 +265,16 @@ class Dispatch:
         binary = images * tokens.IMAGE_TOKENS + (files := tokens.files_in(messages))
         caps = [c for c in (request.max_tokens, self._hints.max_output_tokens) if c is not None]
         difficulty = None
-        # Where the plan knows the step, nothing hangs on the prompt's own score, which takes as
-        # long as the rest of the decision.
-        if self._assignment is None and policy.prompts is not None and text:
+        planned = self._assignment
+        price = self.handle.course.shadow_price if policy.plan.objective == "quality" else 0.0
+        leans = may_lean(planned, share=policy.text_share, shadow_price=price)
+        # Where nothing hangs on the prompt's own score it is not computed: it takes as long as the
+        # rest of the decision.
+        if (planned is None or leans) and policy.prompts is not None and text:
             difficulty = float(policy.prompts.difficulty([text])[0])
+            if planned is not None:
+                away = policy.usual.departure(self._node, difficulty)
+                self._lean = lean_of(planned, departure=away, share=policy.text_share)
         self._call = router.CallFacts(
             node=self._node,
             own=self._own,
@@ -535,6 +543,7 @@ class Dispatch:
             shadow_price=self.handle.course.shadow_price,
             keeps_own=policy.keeps_own,
             is_down=is_down,
+            lean=self._lean,
         )
 
     @property
@@ -559,6 +568,9 @@ class Dispatch:
             return reasons[-1]
         if self._ahead is not None and self._ahead.why:
             return self._ahead.why
+        if self._lean is not None and self._lean.departure:
+            word = "harder" if self._lean.departure > 0 else "easier"
+            return f"a prompt {word} than this node's usual ones"
         return "the graph's own model is kept"
 
     def _give_up(self, order: Sequence[ModelSpec], call: router.CallFacts) -> NoReturn:

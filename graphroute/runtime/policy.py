@@ -24,6 +24,7 @@ from graphroute.runtime.admission import Admission
 from graphroute.runtime.answers import Answers
 from graphroute.runtime.fallback import Outages
 from graphroute.runtime.foretold import foretold
+from graphroute.runtime.leaning import Usual
 from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
 
@@ -72,6 +73,8 @@ class Policy:
     keeps_own: bool = False
     periods: PeriodLedger | None = None
     prompts: Prompts | None = None
+    text_share: float = 0.0
+    usual: Usual = field(default_factory=Usual)
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)
     chats: Mapping[str, BaseChatModel] = field(default_factory=dict)
