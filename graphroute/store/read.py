@@ -28,23 +28,29 @@ class Holdings:
 
 def where(span: Span) -> tuple[str, list[object]]:
     """The condition on `calls` that a span means, and its values."""
-    parts, values = ["1"], list[object]()
+    condition, values = of_graph_and_node(span, "calls")
     if span.since_s is not None:
-        parts.append("calls.started_s >= ?")
+        condition += " AND calls.started_s >= ?"
         values.append(span.since_s)
     if span.until_s is not None:
-        parts.append("calls.started_s < ?")
+        condition += " AND calls.started_s < ?"
         values.append(span.until_s)
+    return condition, values
+
+
+def of_graph_and_node(span: Span, table: str) -> tuple[str, list[object]]:
+    """The part of a span's condition that is not time, for a table with both columns."""
+    parts, values = ["1"], list[object]()
     if span.graph is not None:
         parts.append(
-            "calls.graph IN (SELECT id FROM graphs"
+            f"{table}.graph IN (SELECT id FROM graphs"
             " WHERE name = ? OR substr(fingerprint, 1, length(?)) = ?)"
         )
         # An empty word is the beginning of every fingerprint and must not mean all graphs.
         values += [span.graph, span.graph or "-", span.graph or "-"]
     if span.node is not None:
         parts.append(
-            "calls.node IN (SELECT id FROM names"
+            f"{table}.node IN (SELECT id FROM names"
             " WHERE text = ? OR substr(text, 1, length(?) + 1) = ? || '/')"
         )
         values += [span.node] * 3

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -52,7 +53,70 @@ CREATE TABLE credits (
 CREATE INDEX credits_by_run ON credits (run, node);
 """
 
-STEPS: Final = (_FIRST,)
+CELL_SUMS: Final = (
+    ("calls", "1"),
+    ("in_tokens", "{r}.in_tokens"),
+    ("out_tokens", "{r}.out_tokens"),
+    ("cached_tokens", "{r}.cached_tokens"),
+    ("cost_nano", "{r}.cost_nano"),
+    ("took_s", "{r}.took_s"),
+    ("compared", "({r}.baseline_nano IS NOT NULL)"),
+    ("compared_nano", "CASE WHEN {r}.baseline_nano IS NULL THEN 0 ELSE {r}.cost_nano END"),
+    ("baseline_nano", "coalesce({r}.baseline_nano, 0)"),
+    ("estimated", "({r}.flags & 1 != 0)"),
+    ("moved", "({r}.flags & 2 != 0)"),
+    ("failed", "({r}.flags & 4 != 0)"),
+    ("faults", "({r}.flags & 8 != 0)"),
+    ("capped", "({r}.flags & 16 != 0)"),
+    ("cached", "({r}.flags & 32 != 0)"),
+    ("retries", "{r}.retries"),
+    ("predicted_quality_sum", "coalesce({r}.predicted_quality, 0.0)"),
+    ("predicted", "({r}.predicted_quality IS NOT NULL)"),
+    ("quality_sum", "coalesce({r}.quality, 0.0)"),
+    ("square_sum", "coalesce({r}.quality * {r}.quality, 0.0)"),
+    ("judged", "({r}.quality IS NOT NULL)"),
+)
+"""What is summed of the calls (row `r`) of a graph and node on a model in a day."""
+
+DAY: Final = "CAST({r}.started_s / 86400 AS INTEGER)"
+"""Days since the epoch, UTC."""
+
+
+def _sums_kept() -> str:
+    """Sums per day that triggers keep: a report adds up thousands of rows, not a million."""
+    names = [name for name, _ in CELL_SUMS]
+    key = "graph, node, model, day"
+
+    def values(row: str) -> str:
+        exprs = (expr.format(r=row) for _, expr in CELL_SUMS)
+        return ", ".join([f"{row}.graph, {row}.node, {row}.model", DAY.format(r=row), *exprs])
+
+    def changed(sign: str, row: str) -> str:
+        return ", ".join(f"{name} = {name} {sign} {expr.format(r=row)}" for name, expr in CELL_SUMS)
+
+    grown = ", ".join(f"{name} = {name} + excluded.{name}" for name in names)
+    old = "graph = OLD.graph AND node = OLD.node AND model = OLD.model AND day = " + DAY.format(
+        r="OLD"
+    )
+    summed = ", ".join(f"sum({expr.format(r='calls')})" for _, expr in CELL_SUMS)
+    return f"""
+CREATE TABLE cells (
+    graph INTEGER NOT NULL, node INTEGER NOT NULL, model INTEGER NOT NULL, day INTEGER NOT NULL,
+    {", ".join(f"{name} NUMERIC NOT NULL" for name in names)},
+    PRIMARY KEY ({key})) WITHOUT ROWID;
+INSERT INTO cells SELECT graph, node, model, {DAY.format(r="calls")}, {summed}
+    FROM calls GROUP BY 1, 2, 3, 4;
+CREATE TRIGGER calls_grow AFTER INSERT ON calls BEGIN
+    INSERT INTO cells VALUES ({values("NEW")}) ON CONFLICT ({key}) DO UPDATE SET {grown};
+END;
+CREATE TRIGGER calls_shrink AFTER DELETE ON calls BEGIN
+    UPDATE cells SET {changed("-", "OLD")} WHERE {old};
+    DELETE FROM cells WHERE calls <= 0 AND {old};
+END;
+"""
+
+
+STEPS: Final = (_FIRST, _sums_kept())
 """`STEPS[n]` brings a file of version n to version n + 1; none is ever changed afterwards."""
 
 
@@ -84,6 +148,8 @@ def opened(path: Path, *, steps: tuple[str, ...] = STEPS) -> sqlite3.Connection:
             _migrate(db, steps)
         db.execute("SELECT run, model, flags, more FROM calls LIMIT 0")
         db.execute("SELECT node, weight FROM credits LIMIT 0")
+        if len(steps) > 1:
+            db.execute("SELECT day, judged FROM cells LIMIT 0")
     except BaseException as fault:
         db.close()
         is_ours = isinstance(fault, sqlite3.OperationalError) and "no such" in str(fault)
@@ -110,7 +176,7 @@ def _migrate(db: sqlite3.Connection, steps: tuple[str, ...]) -> None:
         # Another process may have done it while this one waited for the lock.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         for step in steps[version:]:
-            for statement in filter(str.strip, step.split(";")):
+            for statement in _statements(step):
                 db.execute(statement)
         db.execute(f"PRAGMA user_version = {len(steps)}")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -118,6 +184,20 @@ def _migrate(db: sqlite3.Connection, steps: tuple[str, ...]) -> None:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; unlike `executescript`, running them one by one is undone whole.
+
+    >>> list(_statements("CREATE TABLE a (x); CREATE TABLE b (y)"))
+    ['CREATE TABLE a (x);', ' CREATE TABLE b (y);']
+    """
+    text = ""
+    for part in script.split(";"):
+        text += f"{part};"
+        if text.strip(" \n;") and sqlite3.complete_statement(text):
+            yield text
+            text = ""
 
 
 def set_aside(path: Path, fault: BaseException) -> Path:

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from typing import Final
 
 from graphroute.ir.hints import NANO
 from graphroute.ir.tally import Cell, Gains, Span, Tally
 from graphroute.store import rows
-from graphroute.store.read import shapes, where
+from graphroute.store.read import of_graph_and_node, shapes, where
+from graphroute.store.schema import CELL_SUMS, DAY
 
 _DAY_S: Final = 86_400
+_FAR: Final = 10**9
+"""A day that no clock will show."""
+
 SAMPLED_RUNS: Final = 20_000
 """Above this many runs the spread of what runs saved is taken from every second, third, … run."""
 
 
-def _bits(flag: int) -> str:
-    return f"sum(flags & {flag} != 0)"
-
-
-_SUMS: Final = (
-    "count(*), sum(in_tokens), sum(out_tokens), sum(cached_tokens), sum(cost_nano), sum(took_s),"
-    " sum(baseline_nano IS NOT NULL),"
-    " coalesce(sum(CASE WHEN baseline_nano IS NOT NULL THEN cost_nano END), 0),"
-    " coalesce(sum(baseline_nano), 0),"
-    f" {_bits(rows.ESTIMATED)}, {_bits(rows.MOVED)}, {_bits(rows.FAILED)}, {_bits(rows.FAULT)},"
-    f" {_bits(rows.CAPPED)}, {_bits(rows.CACHED)}, sum(retries),"
-    " coalesce(sum(predicted_quality), 0.0), count(predicted_quality),"
-    " coalesce(sum(quality), 0.0), coalesce(sum(quality * quality), 0.0), count(quality)"
-)
+_SUMS: Final = ", ".join(f"sum({expr.format(r='calls')})" for _, expr in CELL_SUMS)
+_ADDED: Final = ", ".join(f"sum({name})" for name, _ in CELL_SUMS)
+_KEPT: Final = ", ".join(name for name, _ in CELL_SUMS)
 
 
 def tally(db: sqlite3.Connection, span: Span) -> Tally:
@@ -47,7 +41,7 @@ def tally(db: sqlite3.Connection, span: Span) -> Tally:
         first_s=first,
         last_s=last,
         runs=runs,
-        cells=_cells(db, condition, values, names),
+        cells=_cells(db, span, names),
         run_gains=run_gains,
         gains=by_pair,
         buckets=_buckets(db, condition, values, names),
@@ -57,41 +51,58 @@ def tally(db: sqlite3.Connection, span: Span) -> Tally:
     )
 
 
-def _cells(
-    db: sqlite3.Connection, condition: str, values: list[object], names: dict[int, str]
-) -> tuple[Cell, ...]:
-    # One grouping by whole numbers, the day among them: SQLite sums a million rows in one pass.
+def _cells(db: sqlite3.Connection, span: Span, names: dict[int, str]) -> tuple[Cell, ...]:
+    """The sums of whole days, which the file keeps, and of the parts of days at the span's ends."""
+    days, edges = _days(span)
+    kept, kept_values = of_graph_and_node(span, "cells")
+    raw, raw_values = of_graph_and_node(span, "calls")
+    parts = [f"SELECT node, model, day, {_KEPT} FROM cells WHERE {kept} AND day >= ? AND day < ?"]
+    values = [*kept_values, *days]
+    for start_s, end_s in edges:
+        parts.append(
+            f"SELECT node, model, {DAY.format(r='calls')} AS day, {_SUMS} FROM calls"
+            f" WHERE {raw} AND started_s >= ? AND started_s < ? GROUP BY node, model, day"
+        )
+        values += [*raw_values, start_s, end_s]
     query = (
-        f"SELECT node, model, CAST(started_s / {_DAY_S} AS INTEGER) AS day, {_SUMS}"
-        f" FROM calls WHERE {condition} GROUP BY node, model, day ORDER BY node, model, day"
+        f"SELECT node, model, day, {_ADDED} FROM ({' UNION ALL '.join(parts)})"
+        " GROUP BY node, model, day ORDER BY node, model, day"
     )
-    told = _credited(db, condition, values)
+    told = _credited(db, *where(span))
     cells = []
     for node, model, day, *sums in db.execute(query, values):
         weight, score, square, verdicts = told.get((node, model, day), (0.0, 0.0, 0.0, 0))
-        *counted, quality, quality_square, judged = sums
+        found = dict(zip((name for name, _ in CELL_SUMS), sums, strict=True))
+        judged = found["judged"]
+        found |= {
+            "judged": float(judged + weight),
+            "quality_sum": found["quality_sum"] + score,
+            "square_sum": found["square_sum"] + square,
+        }
         cells.append(
-            Cell(
-                node=names[node],
-                model=names[model],
-                day=day,
-                **dict(zip(_COUNTED, counted, strict=True)),
-                judged=judged + weight,
-                quality_sum=quality + score,
-                square_sum=quality_square + square,
-                verdicts=judged + verdicts,
-            )
+            Cell(node=names[node], model=names[model], day=day, verdicts=judged + verdicts, **found)
         )
     return tuple(cells)
 
 
-_COUNTED: Final = (
-    *("calls", "in_tokens", "out_tokens", "cached_tokens", "cost_nano", "took_s"),
-    *("compared", "compared_nano", "baseline_nano"),
-    *("estimated", "moved", "failed", "faults", "capped", "cached", "retries"),
-    *("predicted_quality_sum", "predicted"),
-)
-"""Fields of `Cell` in the order of `_SUMS`."""
+def _days(span: Span) -> tuple[tuple[int, int], list[tuple[float, float]]]:
+    """The whole days of a span, and the times at its ends that are parts of days.
+
+    >>> _days(Span(since_s=86_400.0 * 3 - 10, until_s=86_400.0 * 5 + 10))
+    ((3, 5), [(259190.0, 259200.0), (432000.0, 432010.0)])
+    >>> _days(Span(since_s=5.0, until_s=10.0))
+    ((0, 0), [(5.0, 10.0)])
+    """
+    first = -_FAR if span.since_s is None else math.ceil(span.since_s / _DAY_S)
+    last = _FAR if span.until_s is None else math.floor(span.until_s / _DAY_S)
+    if span.since_s is not None and span.until_s is not None and first > last:
+        return (0, 0), [(span.since_s, span.until_s)]
+    edges = []
+    if span.since_s is not None and span.since_s < first * _DAY_S:
+        edges.append((span.since_s, float(first * _DAY_S)))
+    if span.until_s is not None and span.until_s > last * _DAY_S:
+        edges.append((float(last * _DAY_S), span.until_s))
+    return (first, max(first, last)), edges
 
 
 def _credited(

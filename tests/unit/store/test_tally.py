@@ -13,6 +13,7 @@ from graphroute.ir.tally import Shape, Span, bucket
 from graphroute.ir.verdict import Verdict
 from graphroute.report.saving import saving
 from graphroute.report.span import SpanReport
+from graphroute.store import schema, write
 from graphroute.store import tally as tally_module
 from graphroute.store.records import DAY_S, RecordStore
 from tests.unit.store.calls import NOW_S, call
@@ -174,6 +175,77 @@ def test_graphs_come_with_their_picture(store: RecordStore) -> None:
     store.add(call())
     assert store.tally().shapes == (shape,)
     assert store.tally(Span(node="none")).shapes == ()
+
+
+def summed(records: list[CallRecord]) -> dict[tuple[str, str, int], tuple[float, ...]]:
+    found: dict[tuple[str, str, int], tuple[float, ...]] = {}
+    for r in records:
+        key = (r.node, r.model, int(r.started_s / DAY_S))
+        old = found.get(key, (0.0,) * 5)
+        new = (1, r.cost_nano, r.took_s, r.quality or 0.0, r.error is not None)
+        found[key] = tuple(a + b for a, b in zip(old, new, strict=True))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kept_sums_follow_every_deletion_and_span(store: RecordStore, seed: int) -> None:
+    draw = random.Random(seed)
+    records = drawn(300, seed)
+    for record in records:
+        store.add(record)
+    for step in range(4):
+        if step:
+            graph, before_s = draw.choice([None, "app"]), NOW_S - draw.random() * 5 * DAY_S
+            store.clear(before_s=before_s, graph=graph)
+            records = [r for r in records if r.started_s >= before_s]
+            more = drawn(40, 100 * seed + step)
+            for record in more:
+                store.add(record)
+            records += more
+        for _ in range(6):
+            ends = sorted(NOW_S - draw.random() * 6 * DAY_S for _ in range(2))
+            whole = draw.choice([None, NOW_S - NOW_S % DAY_S - 2 * DAY_S])
+            span = Span(
+                since_s=draw.choice([None, ends[0], whole]),
+                until_s=draw.choice([None, ends[1]]),
+                node=draw.choice([None, "b"]),
+            )
+            mine = [
+                r
+                for r in records
+                if (span.since_s is None or r.started_s >= span.since_s)
+                and (span.until_s is None or r.started_s < span.until_s)
+                and (span.node is None or r.node in ("b", "b/c"))
+            ]
+            cells = store.tally(span).cells
+            found = {
+                (c.node, c.model, c.day): (c.calls, c.cost_nano, c.took_s, c.quality_sum, c.failed)
+                for c in cells
+            }
+            expected = summed(mine)
+            assert found.keys() == expected.keys()
+            for key, sums in expected.items():
+                assert found[key] == pytest.approx(sums)
+
+
+def test_a_file_without_sums_gets_them_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    db = schema.opened(path, steps=schema.STEPS[:1])
+    records = drawn(50, 3)
+    db.execute("BEGIN")
+    refused: list[Exception] = []
+    write.Batch(db).write(records, refused=refused.append)
+    assert not refused
+    db.execute("COMMIT")
+    db.close()
+    store = RecordStore(path, clock=lambda: NOW_S)
+    found = {
+        (c.node, c.model, c.day): (c.calls, c.cost_nano, c.took_s, c.quality_sum, c.failed)
+        for c in store.tally().cells
+    }
+    expected = summed(records)
+    assert found.keys() == expected.keys()
+    assert all(found[key] == pytest.approx(sums) for key, sums in expected.items())
 
 
 def test_an_empty_store_has_an_empty_tally(store: RecordStore) -> None:
