@@ -65,7 +65,7 @@ class Proof:
         """One sentence."""
         if not self.is_pure:
             return f"not proven safe, since {self.against}"
-        return f"proven safe: {', '.join(self.rests_on) or 'it calls nothing'}"
+        return f"proven safe: {', '.join(self.rests_on) or 'it calls no function'}"
 
 
 class _Against(Exception):

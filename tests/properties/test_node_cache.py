@@ -50,6 +50,8 @@ class Step:
 
 WAYS = ("item", "get", "if", "loop", "spread", "helper", "whole", "alias", "in place", "raise")
 
+RACES = ("raise", "in place")
+
 steps = st.builds(
     Step,
     reads=st.sampled_from(KEYS),
@@ -179,6 +181,9 @@ def test_a_cached_run_is_the_uncached_run(data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from(SHAPES), label="shape")
     is_async = data.draw(st.booleans(), label="async")
     drawn = data.draw(st.lists(steps, min_size=1, max_size=4), label="nodes")
+    if shape in ("side by side", "fan"):
+        # What else runs before an error, or sees a change made in place, is a race in plain runs.
+        drawn = [replace(s, way="item") if s.way in RACES else s for s in drawn]
     if shape == "side by side":
         # Two writers of one key in one step are LangGraph's to refuse.
         drawn = [replace(s, writes=KEYS[n % 3]) for n, s in enumerate(drawn[:3])]

@@ -20,7 +20,7 @@ from langgraph.types import Command, Send, StreamWriter, interrupt
 from graphroute.caches.memory import MemoryCache
 from graphroute.frontend.hints import route
 from graphroute.ir.cache import PRIVATE
-from graphroute.ir.hints import RouteHints
+from graphroute.ir.hints import Budget, RouteHints
 from graphroute.providers.scripted import ScriptedChat
 from tests.unit.runtime.node_cache.graphs import Count, cached, decisions, outcomes, reasons
 from tests.unit.runtime.situations import assignment_for
@@ -393,7 +393,7 @@ def test_auto_is_on_only_with_a_proof() -> None:
     }
     assert "temperature" in found["asks"].why
     assert "print" in found["counts"].why
-    assert str(found["safe"]) == "node 'safe' is cached: proven safe: it calls nothing"
+    assert str(found["safe"]) == "node 'safe' is cached: proven safe: it calls no function"
 
 
 def test_a_proof_is_made_again_when_a_helper_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -686,3 +686,48 @@ def test_retries_of_langgraph_run_the_node_again() -> None:
     assert fast.invoke({"text": "t"})["out"] == "done"
     assert fast.invoke({"text": "t"})["out"] == "done"
     assert len(tries) == 3
+
+
+# What is tied stays tied.
+
+
+def test_one_object_under_two_names_stays_one() -> None:
+    class Tied(MessagesState, total=False):
+        answer: Any
+        words: list[str]
+        again: list[str]
+
+    @route(cache=True)
+    def node(state: Tied) -> Any:
+        said, words = HumanMessage("no id yet"), ["a"]
+        return {"messages": [said], "answer": said, "words": words, "again": words}
+
+    fast = cached(_one(node, Tied))
+    for _ in range(2):
+        found = fast.invoke({"messages": []})
+        # LangGraph gives the message in the list its id, and it is the same message.
+        assert found["answer"].id == found["messages"][0].id
+        assert found["words"] is found["again"]
+    assert outcomes(fast) == {"node": ["computed", "hit"]}
+
+
+# Limits of the budget.
+
+
+def test_an_answer_that_the_budget_cut_is_not_kept() -> None:
+    count = Count()
+    chats = {"a": ScriptedChat(name="a", replies=["word " * 300])}
+    for own_limit, kept in ((None, False), (64, True)):
+        fast = cached(
+            _asking(count),
+            None,
+            assignment_for("node", "a", max_output_tokens=own_limit),
+            chats=chats,
+            budget=Budget(per_run_usd=0.0002),
+            hints={"node": RouteHints(max_output_tokens=own_limit)},
+        )
+        fast.invoke({"text": "t"})
+        (call,) = fast.records
+        assert call.cap_tokens is not None
+        assert call.out_tokens == call.cap_tokens
+        assert fast.node_records[0].is_kept is kept, fast.node_records[0].why
