@@ -183,7 +183,7 @@ class Signal(Protocol):
 
 @runtime_checkable
 class BatchPolicy(Protocol):
-    """When gathered calls go on, and in which order they take a server's slots; pure."""
+    """When gathered calls go on, in which order they take a server's slots, and who shares one."""
 
     @property
     def name(self) -> str:
@@ -212,6 +212,14 @@ class BatchPolicy(Protocol):
         running: who has one; warm: who had one lately, newest last
         None is for a policy that wants a running call's prompt cached first; where nothing runs it
         counts as the first of the queue.
+        """
+        ...
+
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:
+        """The numbers of those that share the prompt of `first`, which has just been given a slot.
+
+        queue: the others in line, in order of arrival; most: how many may share it, with `first`.
+        Only calls of the template of `first` can; a policy that packs nothing names nobody.
         """
         ...
 

@@ -53,6 +53,10 @@ class Deferred:
         """First come, first served."""
         return in_order(queue)
 
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
+        """Nobody: each call is made alone."""
+        return ()
+
 
 def build(*, quiet_s: float = 0.5, max_wait_s: float = 10.0, size: int = 10_000) -> Deferred:
     """The policy; times in seconds, `size` in calls (OpenAI takes 50,000 in a batch)."""

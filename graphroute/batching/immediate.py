@@ -39,6 +39,10 @@ class Immediate:
         """First come, first served."""
         return in_order(queue)
 
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
+        """Nobody: each call is made alone."""
+        return ()
+
 
 def build() -> Immediate:
     """The policy."""

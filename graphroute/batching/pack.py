@@ -1,21 +1,26 @@
 """Similar calls share one prompt: the task is paid for once, the answers come back by number.
 
-How many go together is not this policy's to decide: it is told the largest pack that is worth it
-(context, price, and what packing has been measured to lose).
-Calls that share nothing, or too little, go alone.
+```
+ in line    A₁ A₂ B₁ A₃ A₄ A₅        a slot is free, packs of up to 4 are worth it
+ together   A₁ A₂ A₃    B₁    A₄ A₅   as equal as can be
+```
+
+Calls are packed as their turn comes, so nobody waits to be packed who would not wait anyway, but
+for the few milliseconds in which a fan-out arrives. How many go together is not this policy's to
+decide: it is told the largest number that is worth it (context, price, and what packing has been
+measured to lose). Calls that share nothing, or too little, go alone.
 
 >>> policy = build()
->>> calls = tuple(
+>>> first, *others = (
 ...     Waiting(number=n, arrived_s=0.0, prompt="", in_tokens=9, template="t1") for n in range(5)
 ... )
->>> now = Gathering(waiting=calls, now_s=1.0, pack={"t1": 4})
->>> [(b.numbers, b.how) for b in policy.gather(now).bundles]
-[((0, 1, 2), 'packed'), ((3, 4), 'packed')]
+>>> policy.along(first, others, most=4)
+(1, 2)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graphroute.batching._quiet import Quiet, in_order
@@ -33,22 +38,10 @@ class Pack:
     name: str = "pack"
 
     def gather(self, group: Gathering) -> Flush | Hold:
-        """All that wait, once nobody else is due, in packs as equal as can be."""
+        """All that wait, once nobody else is due."""
         if (hold := self.quiet.until(group)) is not None:
             return hold
-        kinds: dict[str, list[int]] = {}
-        alone: list[Bundle] = []
-        for waiting in group.waiting:
-            if waiting.template in group.pack:
-                kinds.setdefault(waiting.template, []).append(waiting.number)
-            else:
-                alone.append(Bundle(numbers=(waiting.number,)))
-        packs = [
-            bundle
-            for name, numbers in kinds.items()
-            for bundle in _packs(numbers, group.pack[name])
-        ]
-        return Flush(bundles=tuple(sorted((*packs, *alone), key=lambda b: b.numbers[0])))
+        return Flush(bundles=tuple(Bundle(numbers=(w.number,)) for w in group.waiting))
 
     def pick(
         self,
@@ -61,16 +54,13 @@ class Pack:
         """First come, first served."""
         return in_order(queue)
 
-
-def _packs(numbers: Sequence[int], size: int) -> Iterator[Bundle]:
-    # 17 in packs of up to 16 are 9 and 8: one that is left over alone would pay for the whole task.
-    count = -(-len(numbers) // max(1, size))
-    start = 0
-    for index in range(count):
-        end = start + (len(numbers) - start + count - index - 1) // (count - index)
-        part = tuple(numbers[start:end])
-        yield Bundle(numbers=part, how="packed" if len(part) > 1 else "alone")
-        start = end
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:
+        """Those of the same template, in packs as equal as can be."""
+        alike = [w.number for w in queue if first.template and w.template == first.template]
+        # 17 in packs of up to 16 are 9 and 8: one left over would pay for the whole task.
+        packs = -(-(len(alike) + 1) // max(1, most))
+        size = -(-(len(alike) + 1) // packs)
+        return tuple(alike[: size - 1])
 
 
 def build(*, quiet_s: float = 0.002, max_wait_s: float = 0.020, size: int = 64) -> Pack:

@@ -86,6 +86,10 @@ class Prefix:
         young = [r for r in running if now_s - r.arrived_s < self.warm_s]
         return shared_chars(waiting.prompt, young) >= need
 
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
+        """Nobody: each call is made alone."""
+        return ()
+
 
 def build(
     *,

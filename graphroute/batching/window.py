@@ -50,6 +50,10 @@ class Window:
         """First come, first served."""
         return in_order(queue)
 
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
+        """Nobody: each call is made alone."""
+        return ()
+
 
 def build(*, quiet_s: float = 0.002, max_wait_s: float = 0.020, size: int = 64) -> Window:
     """The policy; times in seconds, `size` in calls."""

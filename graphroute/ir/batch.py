@@ -1,7 +1,8 @@
 """What a batch policy decides on: who waits, what is known of the group, who goes together.
 
 A **group** is the calls that could share a prompt: same node, model and parameters. Its calls are
-gathered for a moment, released in bundles, and each bundle waits for a slot of its model's server.
+gathered for a moment, released, and wait in line for a slot of their model's server. Who stands in
+line anyway can share the prompt of the one whose turn it is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-How = Literal["alone", "packed", "deferred"]
+How = Literal["alone", "deferred"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,6 @@ class Gathering:
     waiting: in order of arrival, at least one; active: calls released and not ended
     left: calls of the group that are known to come still; None where that is not known
     peak: most calls of the group that were there at once lately; 0 if there were none yet
-    pack: most calls of a template that may share one prompt now; a template that is not named
-        here is not worth packing
     """
 
     waiting: tuple[Waiting, ...]
@@ -49,12 +48,11 @@ class Gathering:
     active: int = 0
     left: int | None = None
     peak: int = 0
-    pack: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """Calls, by number, that go together; `"alone"` is one call and nothing shared."""
+    """Calls, by number, that are released; `"deferred"` hands them in as one batch."""
 
     numbers: tuple[int, ...]
     how: How = "alone"

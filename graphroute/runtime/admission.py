@@ -32,6 +32,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from langchain_core.messages import AIMessage
@@ -174,7 +175,7 @@ class Admission:
                 if unit.errand is not None:
                     unit.errand.is_over = True
                 # It went before the call for all of them was made, or in the middle of it.
-                self._hand_on(unit.members[1:])
+                self._line_up(unit.members[1:])
         if ticket is not None:
             # Outside the lock: this wakes every graph that waits for room, this one too.
             self._gates.leave(ticket, outcome, now_s)
@@ -194,7 +195,7 @@ class Admission:
             self._groups.of(leader.arrival).active -= len(members)
             if is_cancelled:
                 leader.is_over = True
-                self._hand_on(members[1:])
+                self._line_up(members[1:])
             else:
                 self._deal_out(errand, members, outcome.message)
         if ticket is not None:
@@ -207,7 +208,7 @@ class Admission:
         if not group.waiting:
             return
         try:
-            said = self.policy.gather(group.seen(now_s, self._limits(group)))
+            said = self.policy.gather(group.seen(now_s))
             if not isinstance(said, Flush):
                 group.until_s = said.until_s
                 return
@@ -216,20 +217,21 @@ class Admission:
             # A policy of somebody else's may be wrong; the graph works all the same.
             self._report("a batch policy failed; calls go on one by one")
             bundles = group.alone()
-        for how, members in group.release(bundles):
+        released = group.release(bundles)
+        for how, members in released:
             if how == "deferred":
                 self._defer(members)
-            else:
-                self._line_up(members)
+        self._line_up([each for how, members in released if how == "alone" for each in members])
         group.until_s = now_s + GRACE_S
 
-    def _line_up(self, members: Sequence[Place]) -> None:
-        unit, line = Unit(list(members), members[0].waiting.number), self._line(members[0])
-        for place in members:
-            place.unit = unit
-        self._groups.of(members[0].arrival).active += len(members)
-        line.add(unit)
-        self._admit(line, self._clock())
+    def _line_up(self, places: Sequence[Place]) -> None:
+        """Put each in line by itself, and only then let in: who is in line may go together."""
+        for place in places:
+            place.unit = Unit([place], place.waiting.number)
+            self._groups.of(place.arrival).active += 1
+            self._line(place).add(place.unit)
+        for line in {self._line(place) for place in places}:
+            self._admit(line, self._clock())
 
     def _withdraw(self, place: Place) -> None:
         """Take a place out of its group or unit, where it makes no call."""
@@ -245,12 +247,6 @@ class Admission:
             if unit.job is not None:
                 unit.job.abandon()
 
-    def _hand_on(self, rest: Sequence[Place]) -> None:
-        """The next of the members makes the call for those that are left."""
-        if rest:
-            self._line_up(rest)
-            self._wake(rest[0])
-
     # -- from the line to the call
 
     def _admit(self, line: Line, now_s: float) -> None:
@@ -263,8 +259,26 @@ class Admission:
                 self._report("a batch policy failed; calls go in order of arrival")
                 return queue[0].number
 
-        for unit in line.admit(self._gates, pick, now_s):
+        for unit in line.admit(self._gates, pick, self._along, now_s):
             self._wake(unit.leader)
+
+    def _along(self, unit: Unit, queue: Sequence[Unit]) -> Sequence[Unit]:
+        """Who of those in line shares the prompt of one that has a slot now."""
+        first = unit.leader
+        if self.packer is None or not first.waiting.template:
+            return ()
+        alike = [each for each in queue if each.leader.waiting.template == first.waiting.template]
+        calls = [first.arrival, *(each.leader.arrival for each in alike)]
+        most = self._or_none(lambda packer: packer.size(first.waiting.template, calls).size) or 1
+        if most < 2:
+            return ()
+        try:
+            waiting = [each.leader.waiting for each in queue]
+            numbers = set(self.policy.along(first.waiting, waiting, most=most))
+        except Exception:
+            self._report("a batch policy failed; calls go on one by one")
+            return ()
+        return [each for each in alike if each.number in numbers][: most - 1]
 
     def _granted(self, unit: Unit) -> Go | Packed:
         """What the one who has the slot is to do with it."""
@@ -276,9 +290,7 @@ class Admission:
             else:
                 rest, unit.members = unit.members[1:], unit.members[:1]
                 self._groups.of(unit.leader.arrival).active -= len(rest)
-                for place in rest:
-                    self._line_up([place])
-                    self._wake(place)
+                self._line_up(rest)
         return Go() if unit.errand is None else Packed(errand=unit.errand)
 
     def _deal_out(
@@ -293,6 +305,7 @@ class Admission:
             else:
                 if part.answer is not None:
                     place.checks = len(errand.pack.items), part.answer
+                place.waiting = replace(place.waiting, template="")
                 self._line_up([place])
             self._wake(place)
 
@@ -362,11 +375,6 @@ class Admission:
         if arrival.packable is None or not arrival.may_gather:
             return ""
         return self._or_none(lambda packer: packer.learn(arrival)) or ""
-
-    def _limits(self, group: Group) -> dict[str, int]:
-        if not (kinds := group.templates()):
-            return {}
-        return dict(self._or_none(lambda packer: packer.limits(kinds)) or {})
 
     def _or_none(self, ask: Callable[[Packer], T]) -> T | None:
         if self.packer is None:

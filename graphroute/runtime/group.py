@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 from graphroute.ir.batch import Bundle, Gathering, How
@@ -44,7 +44,7 @@ class Group:
         self.waiting = [each for each in self.waiting if each is not place]
         return was_first and bool(self.waiting)
 
-    def seen(self, now_s: float, pack: Mapping[str, int]) -> Gathering:
+    def seen(self, now_s: float) -> Gathering:
         """The group as a policy sees it."""
         return Gathering(
             waiting=tuple(place.waiting for place in self.waiting),
@@ -52,7 +52,6 @@ class Group:
             active=self.active,
             left=self._left(),
             peak=self.peak,
-            pack=pack,
         )
 
     def _left(self) -> int | None:
@@ -67,20 +66,12 @@ class Group:
             return None
         return sum(max(0, siblings - came) for siblings, came in known)
 
-    def templates(self) -> Mapping[str, Sequence[Arrival]]:
-        """Those that may share a prompt, by template."""
-        found: dict[str, list[Arrival]] = {}
-        for place in self.waiting:
-            if place.waiting.template:
-                found.setdefault(place.waiting.template, []).append(place.arrival)
-        return found
-
     def alone(self) -> tuple[Bundle, ...]:
         """Everybody by itself."""
         return tuple(Bundle(numbers=(place.waiting.number,)) for place in self.waiting)
 
     def release(self, bundles: Sequence[Bundle]) -> list[tuple[How, list[Place]]]:
-        """Take out whoever is named; those of a pack or a batch together, others by themselves."""
+        """Take out whoever is named, in that order."""
         here = len(self.waiting) + self.active
         # Workers that were there once may be gone; so the figure wears off.
         self.peak = max(here, self.peak - 1)
@@ -88,10 +79,7 @@ class Group:
         released: list[tuple[How, list[Place]]] = []
         for bundle in bundles:
             members = [by_number.pop(n) for n in bundle.numbers if n in by_number]
-            if bundle.how != "alone" and members:
-                released.append((bundle.how, members))
-            else:
-                released += [("alone", [member]) for member in members]
+            released.append((bundle.how, members))
         self.waiting = [p for p in self.waiting if p.waiting.number in by_number]
         return released
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +17,9 @@ _WARM: Final = 8
 
 Pick = Callable[[list[Waiting], tuple[Waiting, ...], tuple[Waiting, ...]], int | None]
 """The policy's choice among those in line, given who runs and who ran."""
+
+Along = Callable[[Unit, list[Unit]], Sequence[Unit]]
+"""Who of those in line goes along with the one that was chosen."""
 
 
 class Line:
@@ -40,7 +43,7 @@ class Line:
         """It waits no more."""
         self.queue = [each for each in self.queue if each is not unit]
 
-    def admit(self, gates: Gates, pick: Pick, now_s: float) -> list[Unit]:
+    def admit(self, gates: Gates, pick: Pick, along: Along, now_s: float) -> list[Unit]:
         """Give slots away as long as there are any and somebody is to have one."""
         self.until_s = None
         granted: list[Unit] = []
@@ -51,11 +54,20 @@ class Line:
             index = self._index(pick)
             if index is None or not self.grant(self.queue[index], gates, now_s):
                 break
-            granted.append(self.queue.pop(index))
+            unit = self.queue.pop(index)
             for earlier in self.queue[:index]:
                 first = earlier.leader
                 first.waiting = replace(first.waiting, passed_over=first.waiting.passed_over + 1)
+            self._join(unit, along(unit, self.queue))
+            granted.append(unit)
         return granted
+
+    def _join(self, unit: Unit, others: Sequence[Unit]) -> None:
+        for other in others:
+            self.remove(other)
+            for place in other.members:
+                place.unit = unit
+                unit.members.append(place)
 
     def _index(self, pick: Pick) -> int | None:
         if len(self.queue) == 1 and not self._running:

@@ -2,8 +2,8 @@
 
 ```
  learn(arrival) ─► template's name         as each call comes
- limits(arrivals) ─► {name: size}          when the policy is asked
- pack(arrivals) ─► Pack | None             when a pack gets its slot; None: they go alone
+ size(name, arrivals) ─► PackSize         when one of them is given a slot
+ pack(arrivals) ─► Pack | None             for those that go together; None: they go alone
  unpack(pack, answer) ─► Part for each     the answer; or ask alone; or ask alone and compare
  compare(arrival, size, packed, alone)     one more check of what packing loses
 ```
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from graphroute.runtime import packing, tokens
 from graphroute.runtime.pack_loss import PackFigures
 from graphroute.runtime.pack_size import Need, PackSize, check_share, pack_size
 from graphroute.runtime.request import Request
-from graphroute.runtime.template import Template, Templates, is_plain
+from graphroute.runtime.template import Template, Templates
 
 IsWorse = Callable[[AIMessage, AIMessage], bool]
 """Whether the first answer (of a pack) is worse than the second (asked for alone)."""
@@ -107,14 +107,9 @@ class Packer:
 
     def learn(self, call: Packed) -> str:
         """The name of the call's template; `""` where it can share none."""
-        if call.packable is None or not is_plain(call.messages):
+        if call.packable is None or not packing.can_pack(call.packable.request):
             return ""
         return self._templates.learn(call.group, call.messages)
-
-    def limits(self, calls: Mapping[str, Sequence[Packed]]) -> Mapping[str, int]:
-        """The size of packs for each template, of those that are worth packing."""
-        sizes = {name: self.size(name, waiting).size for name, waiting in calls.items() if name}
-        return {name: size for name, size in sizes.items() if size > 1}
 
     def size(self, name: str, calls: Sequence[Packed]) -> PackSize:
         """How many calls of a template may share a prompt, and why."""

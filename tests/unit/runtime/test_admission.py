@@ -262,6 +262,9 @@ class Faulty:
     def pick(self, queue: Any, **_: Any) -> int | None:
         raise RuntimeError("no order")
 
+    def along(self, first: Any, queue: Any, *, most: int) -> list[int]:
+        raise RuntimeError("no idea")
+
 
 def _raise(_: Gathering) -> Flush:
     raise RuntimeError("no idea")
@@ -303,6 +306,9 @@ def test_nobody_starves_where_a_policy_takes_the_last_first(clock: Clock) -> Non
         def pick(self, queue: Sequence[Waiting], **_: Any) -> int:
             seen.append(queue[0].passed_over)
             return queue[-1].number
+
+        def along(self, first: Any, queue: Any, *, most: int) -> list[int]:
+            return []
 
     admission = Admission(Last(), Gates(), clock=clock)
     inside = [admission.enter(_arrival(ONE)) for _ in range(1)]
