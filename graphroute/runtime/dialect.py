@@ -132,6 +132,32 @@ def capped(kwargs: Mapping[str, Any], target: BaseChatModel, cap: int) -> dict[s
     return {**kwargs, "max_tokens": min(cap, limit) if isinstance(limit, int) else cap}
 
 
+ANEW_TEMPERATURE = 0.8
+"""What a model is asked at once more whose first answer was refused; at 0 it would repeat it."""
+
+
+def drawn_anew(kwargs: Mapping[str, Any], target: BaseChatModel) -> dict[str, Any]:
+    """`kwargs` for a further answer to the same question: drawn at random, with no fixed seed.
+
+    A model without a temperature of its own is asked as before.
+    """
+    if family(target) == "ollama":
+        options = dict(kwargs.get("options") or _ollama_options(target))
+        options.pop("seed", None)
+        return {**kwargs, "options": options | {"temperature": _warm(options.get("temperature"))}}
+    if "temperature" not in type(target).model_fields or _is_reasoning(target):
+        return dict(kwargs)
+    now = kwargs.get("temperature", getattr(target, "temperature", None))
+    seedless = {key: value for key, value in kwargs.items() if key != "seed"}
+    return {**seedless, "temperature": _warm(now)}
+
+
+def _warm(temperature: object) -> float:
+    if isinstance(temperature, (int, float)):
+        return max(ANEW_TEMPERATURE, float(temperature))
+    return ANEW_TEMPERATURE
+
+
 _CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 _SETTINGS = (*_CAPS, "temperature", "top_p", "seed", "stop", "stop_sequences")
 _NOT_WHILE_REASONING = (

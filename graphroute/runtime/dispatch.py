@@ -231,6 +231,8 @@ class Dispatch:
         def key(spec: ModelSpec) -> str | None:
             is_own = spec.name == self._own.name
             chat = self.own if is_own else self._policy.chats.get(spec.name)
+            if self.trial is not None and self.trial.times(spec.name):
+                return None  # it is asked again because its answer was refused
             if not is_asked and not is_settled(request, spec, chat, is_own=is_own):
                 return None
             hint = () if self.trial is None else self.trial.hint
@@ -356,10 +358,7 @@ class Dispatch:
         ranked = [spec for spec in order if spec.name == trial.next_model]
         if not ranked:
             raise Enough(trial.best.answer)
-        try:
-            return self._affordable(ranked, call)
-        except BudgetExceeded:
-            raise Enough(trial.best.answer) from None
+        return self._affordable(ranked, call)
 
     def _affordable(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice | Chore:
         """The first model that the money allows; at the limit, what the budget says to do there.
@@ -370,6 +369,8 @@ class Dispatch:
             return known
         taken = self._till.take(order, call)
         if taken is None:
+            if self.trial is not None and self.trial.rounds:
+                raise Enough(self.trial.best.answer)
             self._give_up(order, call)
         if taken.spec is not order[0]:
             try:
@@ -665,6 +666,8 @@ class Dispatch:
             written = dialect.write(self._request, own=self.own, target=chat, limit=limit)
         if self.trial is not None:
             written = replace(written, after=self.trial.hint, is_hidden=self.trial.is_silent)
+            if self.trial.times(choice.spec.name):
+                written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
         if choice.cap_tokens is None:
             return written
         return replace(written, kwargs=dialect.capped(written.kwargs, chat, choice.cap_tokens))

@@ -52,6 +52,7 @@ class Trial:
         self._check, self._messages = check, tuple(messages)
         self.stages = tuple(stages)
         self.rounds: list[Round] = []
+        self._next = 0
 
     @property
     def is_silent(self) -> bool:
@@ -61,12 +62,13 @@ class Trial:
     @property
     def next_model(self) -> str | None:
         """The model to ask after the last one; None where there is none, and before any answer."""
-        if not self.rounds:
+        if not self.rounds or self._next >= len(self.stages):
             return None
-        last = self.rounds[-1].model
-        # Another model than the planned one may have served: then the next one is as good a guess.
-        place = self.stages.index(last) + 1 if last in self.stages else len(self.rounds)
-        return self.stages[place] if place < len(self.stages) else None
+        return self.stages[self._next]
+
+    def times(self, model: str) -> int:
+        """How often a model has answered this call already."""
+        return sum(each.model == model for each in self.rounds)
 
     @property
     def hint(self) -> tuple[BaseMessage, ...]:
@@ -99,6 +101,9 @@ class Trial:
     def refuses(self, model: str, answer: Any, message: AIMessage, verdict: Verdict) -> bool:
         """Note an answer; whether another model is to be asked."""
         self.rounds.append(Round(model=model, answer=answer, message=message, verdict=verdict))
+        # Another model than the planned one may have served, for it was down or too dear.
+        ahead = self.stages[self._next :]
+        self._next += ahead.index(model) + 1 if model in ahead else 1
         return verdict.passed is False and self.next_model is not None
 
     @property

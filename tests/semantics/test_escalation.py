@@ -1,0 +1,173 @@
+"""Checked answers, end to end: a stronger model is asked where a check refuses, and only there."""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage
+from langgraph.graph import END, START, StateGraph
+
+from graphroute import Model, RouteHints, optimize
+from graphroute.ir.verdict import Verdict
+from graphroute.providers.scripted import ScriptedChat
+
+
+class State(TypedDict, total=False):
+    notes: Annotated[list[str], operator.add]
+
+
+def _graph(own: ScriptedChat, node: Any = None) -> Any:
+    builder = StateGraph(State)
+    builder.add_node(
+        "answer", node or (lambda s: {"notes": [own.invoke("What is 6 × 7?", max_tokens=8).text]})
+    )
+    builder.add_edge(START, "answer")
+    builder.add_edge("answer", END)
+    return builder.compile()
+
+
+def _is_42(messages: list[BaseMessage], reply: AIMessage) -> bool:
+    return "42" in reply.text
+
+
+class Pool:
+    """A cheap and a dear model; the dear one is the graph's own."""
+
+    def __init__(self, cheap: Any, dear: Any = "42") -> None:
+        self.cheap = ScriptedChat(name="cheap", replies=[cheap])
+        self.dear = ScriptedChat(name="dear", replies=[dear])
+        self.models = [
+            Model("scripted:cheap", self.cheap, price_in_usd=1, price_out_usd=1, quality=0.6),
+            Model("scripted:dear", self.dear, price_in_usd=20, price_out_usd=20, quality=0.95),
+        ]
+
+    def optimized(
+        self, *, verify: Any = _is_42, node: Any = None, limit: float | None = None
+    ) -> Any:
+        hints = RouteHints(verify=verify, min_quality=0.85, max_output_tokens=8)
+        return optimize(
+            _graph(self.dear, node),
+            models=self.models,
+            objective="cost",
+            budget=limit,
+            nodes={"answer": hints},
+        )
+
+
+def test_the_plan_places_a_cascade_where_there_is_a_check() -> None:
+    fast = Pool("42").optimized()
+    planned = fast.plan.assignment("answer")
+    assert (planned.kind, planned.model) == ("cascade", "scripted:cheap")
+    assert planned.then[-1] == "scripted:dear"
+
+
+def test_an_answer_that_passes_is_not_asked_for_again() -> None:
+    pool = Pool("42")
+    fast = pool.optimized()
+    assert fast.invoke({})["notes"] == ["42"]
+    assert (len(pool.cheap.calls), len(pool.dear.calls)) == (1, 0)
+    (record,) = fast.records
+    assert (record.quality, record.verdicts[0].passed) == (1.0, True)
+
+
+def test_an_answer_that_is_refused_goes_to_the_next_model_and_both_are_paid() -> None:
+    pool = Pool("41")
+    fast = pool.optimized()
+    assert fast.invoke({})["notes"] == ["42"]
+    planned = fast.plan.assignment("answer")
+    assert [r.model for r in fast.records] == [planned.model, *planned.then]
+    assert [r.quality for r in fast.records] == [0.0] * len(planned.then) + [1.0]
+    assert all(r.cost_nano > 0 for r in fast.records)
+
+
+def test_a_model_that_is_asked_again_draws_anew() -> None:
+    pool = Pool("41")
+    fast = pool.optimized()
+    planned = fast.plan.assignment("answer")
+    assert planned.then[0] == planned.model, "the plan asks the cheap model twice"
+    fast.invoke({})
+    assert [call.kwargs.get("temperature") for call in pool.cheap.calls] == [None, 0.8]
+
+
+def test_the_next_model_is_told_what_was_wrong() -> None:
+    def check(messages: list[BaseMessage], reply: AIMessage) -> Verdict:
+        good = "42" in reply.text
+        reason = "" if good else "41 is odd"
+        return Verdict(score=float(good), passed=good, reason=reason)
+
+    pool = Pool("41")
+    pool.optimized(verify=check).invoke({})
+    said = [message.text for message in pool.dear.calls[0].messages]
+    assert said[1] == "41"
+    assert "41 is odd" in said[2]
+
+
+def test_the_best_answer_stands_where_all_are_refused() -> None:
+    def closeness(messages: list[BaseMessage], reply: AIMessage) -> float:
+        return 0.4 if reply.text == "41" else 0.1
+
+    pool = Pool("41", "13")
+    assert pool.optimized(verify=closeness).invoke({})["notes"] == ["41"]
+    assert len(pool.dear.calls) == 1
+
+
+def test_the_first_answer_stands_where_no_money_is_left() -> None:
+    pool = Pool("41")
+    # Enough for the cheap model's answer and not for the worst case of the dear one's.
+    fast = pool.optimized(limit=0.0002)
+    assert fast.plan.assignment("answer").kind == "cascade"
+    assert fast.invoke({})["notes"] == ["41"]
+    assert not pool.dear.calls
+
+
+@pytest.mark.parametrize("broken", [ValueError("no"), None, "text"])
+def test_a_check_that_says_nothing_refuses_nothing(broken: Any) -> None:
+    def check(messages: list[BaseMessage], reply: AIMessage) -> Any:
+        if isinstance(broken, Exception):
+            raise broken
+        return broken
+
+    pool = Pool("41")
+    fast = pool.optimized(verify=check)
+    assert fast.invoke({})["notes"] == ["41"]
+    assert fast.records[0].quality is None
+    assert not pool.dear.calls
+
+
+async def test_an_async_check_of_an_async_call() -> None:
+    async def check(messages: list[BaseMessage], reply: AIMessage) -> bool:
+        return "42" in reply.text
+
+    pool = Pool("41")
+
+    async def node(state: State) -> State:
+        return {"notes": [(await pool.dear.ainvoke("What is 6 × 7?", max_tokens=8)).text]}
+
+    fast = pool.optimized(verify=check, node=node)
+    assert (await fast.ainvoke({}))["notes"] == ["42"]
+
+
+def test_no_token_of_a_refused_answer_is_shown() -> None:
+    pool = Pool("41 it is")
+    fast = pool.optimized()
+    shown = [message.text for message, _ in fast.stream({}, stream_mode="messages")]
+    assert not any("41" in text for text in shown)
+
+
+def test_a_stream_gives_the_answer_that_stands() -> None:
+    pool = Pool("41")
+
+    def node(state: State) -> State:
+        chunks = pool.dear.stream("What is 6 × 7?", max_tokens=8)
+        return {"notes": ["".join(chunk.text for chunk in chunks)]}
+
+    assert pool.optimized(node=node).invoke({})["notes"] == ["42"]
+
+
+def test_a_check_without_a_cascade_is_recorded_and_changes_nothing() -> None:
+    own = ScriptedChat(name="own", replies=["41"])
+    fast = optimize(_graph(own), nodes={"answer": RouteHints(verify=_is_42)})
+    assert fast.invoke({})["notes"] == ["41"]
+    assert [r.quality for r in fast.records] == [0.0]
