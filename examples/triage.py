@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -107,12 +108,25 @@ builder.add_conditional_edges("check", after_check, ["draft", END])
 graph = builder.compile(name="triage")
 
 
+def read(path: Path) -> list[str]:
+    """The tickets of a file, one JSON object a line."""
+    return [json.loads(line)["ticket"] for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def main() -> None:
-    """Run one ticket by the plan and show what it cost."""
-    fast = optimize(graph, models=POOL, budget=0.0004)
+    """Run tickets by the plan, plan anew from what they took, and meet one that takes more."""
+    folder = Path(__file__).parent / "data"
+    tickets, (long,) = read(folder / "tickets.jsonl"), read(folder / "long_ticket.jsonl")
+    fast = optimize(graph, models=POOL, budget=0.0015)
     print(fast.plan.explain())
-    ticket = "The kettle of order 5120 leaks and I am very unhappy with it. Rosa Engel"
-    print(fast.invoke({"ticket": ticket}))
+    for ticket in tickets[:2]:
+        print(fast.invoke({"ticket": ticket}))
+    # Their records say what a step really takes, so the plan may be another now.
+    print(fast.replan().explain())
+    before = len(fast.records)
+    fast.invoke({"ticket": long})
+    for call in fast.records[before:]:
+        print(f"{call.node}: {call.model}, ${call.cost_nano / 1e9:.6f} ({call.why})")
     print(fast.report())
 
 

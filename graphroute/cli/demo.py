@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from graphroute.ir.plan import Plan
 from graphroute.report.text import usd
 
 if TYPE_CHECKING:
-    from graphroute.demo import Arm, Outcome
+    from graphroute.demo import Arm, Detour, Outcome
 
 SCHEMA = "graphroute.demo/1"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY")
@@ -120,6 +121,41 @@ def _tell(console: Any, outcome: Outcome, file: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    _tell_detour(console, outcome.detour)
+
+
+def _tell_detour(console: Any, taken: Detour) -> None:
+    from rich.table import Table
+
+    console.print(
+        f"\n[bold]A ticket that does not go as planned[/], under {usd(taken.budget_usd)}: enough "
+        "for the strong model in every step of an ordinary one.\nWhat the records of the tickets "
+        "before it change in the plan:",
+        highlight=False,
+    )
+    for line in str(taken.before.diff(taken.plan)).splitlines():
+        console.print(f"  {line}", highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    for head in ("step", "planned", "ran on", "cost", "left"):
+        justify = "right" if head in ("cost", "left") else "left"
+        table.add_column(head, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal
+    for step in taken.steps:
+        table.add_row(
+            step.node,
+            step.planned.rpartition(":")[2],
+            step.model.rpartition(":")[2],
+            usd(step.cost_usd),
+            usd(step.left_usd),
+            style="yellow" if step.is_changed else None,
+        )
+    console.print(table)
+    for step in taken.steps:
+        if step.is_changed:
+            console.print(
+                f"{step.node}: {step.model} instead of {step.planned}: {step.why}", highlight=False
+            )
+    if not taken.replanned:
+        console.print("Nothing had to be planned again this time.", highlight=False)
 
 
 def _counts(arm: Arm) -> tuple[int, int, int]:
@@ -178,4 +214,11 @@ def _data(outcome: Outcome, file: Path) -> dict[str, Any]:
             }
             for arm in outcome.arms
         ],
+        "detour": {
+            "budget_usd": outcome.detour.budget_usd,
+            "expected_usd": outcome.detour.plan.totals.cost_expected_usd,
+            "expected_before_usd": outcome.detour.before.totals.cost_expected_usd,
+            "quality": outcome.detour.score.quality,
+            "steps": [asdict(step) for step in outcome.detour.steps],
+        },
     }

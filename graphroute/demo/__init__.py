@@ -4,6 +4,7 @@
 all on the strong model ─► its spend per ticket ─► half of it is the budget
 all on the free one                                   │
 by graphroute's plan ◄────────────────────────────────┘
+one ticket that does not go as planned (`detour`)
 ```
 
 No key and no server is needed: the models are Python packages, served from this process.
@@ -19,20 +20,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from graphroute.demo import arms, tickets
+from graphroute.demo import arms, detour, tickets
 from graphroute.demo.arms import Arm
+from graphroute.demo.detour import Detour
 from graphroute.ir.plan import Plan
 
-__all__ = ["Arm", "Outcome", "home", "run"]
+__all__ = ["Arm", "Detour", "Outcome", "home", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The three ways, and the plan and the budget (USD per ticket) of the last."""
+    """The three ways, the plan and the budget (USD per ticket) of the last, and the long ticket."""
 
     arms: tuple[Arm, ...]
     plan: Plan
     budget_usd: float
+    detour: Detour
 
 
 def home() -> Path:
@@ -71,7 +74,16 @@ def run(
     fast = optimize(graph, models=pool.POOL, budget=budget)
     planned(fast.plan, budget)
     done.append(arms.run("graphroute", fast, inputs, advance=started("graphroute", len(inputs))))
-    return Outcome(arms=tuple(done), plan=fast.plan, budget_usd=budget)
+    room = done[0].cost_usd / len(inputs) * detour.ROOM
+    (long,) = tickets.read(place / "data" / "long_ticket.jsonl")
+    taken = detour.run(
+        optimize(graph, models=pool.POOL, budget=room, store=False),
+        inputs,
+        long,
+        budget_usd=room,
+        advance=started("long ticket", min(len(inputs), detour.LEARNED_FROM) + 1),
+    )
+    return Outcome(arms=tuple(done), plan=fast.plan, budget_usd=budget, detour=taken)
 
 
 def _pool(place: Path) -> Any:

@@ -59,12 +59,13 @@ def test_the_demo_on_two_tickets() -> None:
     plans: list[tuple[Plan, float]] = []
 
     def started(name: str, total: int) -> Any:
-        assert total == 2
+        assert total == (3 if name == "long ticket" else 2)
         return lambda: ticks.append(name)
 
     outcome = demo.run(limit=2, started=started, planned=lambda *told: plans.append(told))
     strong, free, ours = outcome.arms
-    assert ticks == ["all strong"] * 2 + ["all free"] * 2 + ["graphroute"] * 2
+    ways = [*(["all strong"] * 2), *(["all free"] * 2), *(["graphroute"] * 2)]
+    assert ticks == [*ways, *(["long ticket"] * 3)]
     assert plans == [(outcome.plan, outcome.budget_usd)]
     assert outcome.budget_usd == pytest.approx(strong.cost_usd / 4)
     assert free.cost_usd == 0
@@ -75,6 +76,16 @@ def test_the_demo_on_two_tickets() -> None:
     assert extract is not None
     assert extract.model == "llamacpp:gemma-3-270m"
     assert sum(s.fields for s in ours.scores) > sum(s.fields for s in free.scores)
+    taken = outcome.detour
+    # What two tickets have shown: a prompt is far shorter than a plan without records expects.
+    assert taken.plan.totals.cost_expected_usd <= taken.budget_usd
+    assert {a.model for a in taken.plan.assignments} == {"llamacpp:gemma-3-270m"}
+    # The long ticket costs more than that, so the rest of its run was planned again, in this run.
+    (changed,) = {step.node for step in taken.replanned}
+    assert changed == "draft"
+    assert all("more spent than planned" in step.why for step in taken.replanned)
+    assert [step.node for step in taken.steps][:3] == ["classify", "extract", "draft"]
+    assert 0 <= taken.steps[-1].left_usd < taken.budget_usd
 
 
 def _servers() -> list[object]:

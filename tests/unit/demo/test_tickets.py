@@ -21,6 +21,14 @@ def test_the_twenty_tickets_hold_their_answers() -> None:
     assert 5 <= sum(one.tone == "positive" for one in found) <= 15
 
 
+def test_the_long_ticket_holds_its_answers_and_is_long() -> None:
+    (long,) = tickets.read(tickets.folder() / "data" / "long_ticket.jsonl")
+    ordinary = tickets.read(tickets.folder() / "data" / "tickets.jsonl")
+    assert long.name in long.ticket
+    assert long.order in long.ticket
+    assert len(long.ticket) > 3 * max(len(one.ticket) for one in ordinary)
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
