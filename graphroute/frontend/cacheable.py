@@ -32,6 +32,7 @@ from graphroute.ir.node_cache import CacheableNode, Caching, Tracing, Unclear
 logger = logging.getLogger(__name__)
 
 _MAX_NESTING: Final = 16
+_ELSEWHERE: Final = "it is no node of a StateGraph; its model calls are cached all the same"
 
 
 def cacheable(
@@ -59,6 +60,12 @@ def cacheable(
         decisions.append(found if isinstance(found, Caching) else found.caching)
         if isinstance(found, CacheableNode):
             kept.append(found)
+    decided = {one.node for one in decisions}
+    decisions += [
+        Caching(node=name, is_on=False, why=_ELSEWHERE, asked=_wish(stated))
+        for name, stated in hints.items()
+        if _asks(stated) and name not in decided
+    ]
     return tuple(kept), tuple(decisions)
 
 

@@ -143,6 +143,8 @@ class _Describer:
 
     def _container(self, value: Any) -> Described:
         self.walk.watch.items(value)
+        if _is_flat(value):
+            return self.digest(value)
         if type(value) is dict:
             pairs = [(self.value(key), self.value(item)) for key, item in list(value.items())]
             return ("dict", *sorted(pairs, key=repr))
@@ -227,6 +229,13 @@ class _Describer:
             raise Unclear(f"{_name(type(value))} cannot be told from others ({fault})") from None
         self.walk.watch.look(digest)
         return described
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a container holds plain values alone, so that one digest does for all of it."""
+    if type(value) is dict:
+        return all(kind_of(part) == "plain" for pair in value.items() for part in pair)
+    return all(kind_of(part) == "plain" for part in value)
 
 
 def _excluded(cls: type) -> frozenset[str]:

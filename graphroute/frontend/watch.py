@@ -9,6 +9,7 @@ need not hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from operator import is_
 from types import CellType, FunctionType
 from typing import Any
 
@@ -110,14 +111,13 @@ def _is_member(owner: Any, name: str, was: Any) -> bool:
 
 
 def _is_list(items: Collection[Any], was: tuple[Any, ...]) -> bool:
-    return len(items) == len(was) and all(a is b for a, b in zip(items, was, strict=True))
+    return len(items) == len(was) and all(map(is_, items, was))
 
 
 def _is_dict(items: Mapping[Any, Any], was: tuple[Any, ...]) -> bool:
     if 2 * len(items) != len(was):
         return False
-    pairs = zip(items.items(), was[::2], was[1::2], strict=True)
-    return all(key is k and value is v for (key, value), k, v in pairs)
+    return all(map(is_, items, was[::2])) and all(map(is_, items.values(), was[1::2]))
 
 
 def _is_equal(look: Callable[[], object], was: object) -> bool:

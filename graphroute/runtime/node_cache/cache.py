@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from graphroute.ir.node_cache import CacheableNode, CodeKey, NodeRecord, Unclear
 from graphroute.ir.record import CallRecord
 from graphroute.protocols import Cache
 from graphroute.runtime.flight import Flights
 from graphroute.runtime.node_cache import asked
-from graphroute.runtime.node_cache.reads import Reads
+from graphroute.runtime.node_cache.reads import Reads, untraced
 from graphroute.runtime.node_cache.shelf import Shelf
 from graphroute.runtime.node_cache.visit import Visit
 from graphroute.runtime.unkeyable import Unkeyable
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from graphroute.runtime.dispatch import RunHandle
 
 logger = logging.getLogger(__name__)
+
+_MAX_TOLD: Final = 1000
 
 
 class NodeCache:
@@ -125,7 +127,13 @@ class NodeCache:
         took_s: float,
     ) -> Any:
         """Keep a result if it may be; what the node is to return."""
-        plain, changed = visit.keep(value, reads, calls, took_s=took_s)
+        plain = untraced(value)
+        try:
+            changed = visit.keep(plain, reads.found(), calls, took_s=took_s)
+        except Exception as fault:  # the node has run: nothing of ours may lose its result
+            visit.leave()
+            logger.warning("output of node %r is not kept: %s", visit.place, fault, exc_info=True)
+            return plain
         if changed and visit.node.caching.asked != "auto":
             with self._lock:
                 before = self._volatile.get(visit.place, frozenset())
@@ -146,6 +154,6 @@ class NodeCache:
                 why=why,
             )
         )
-        if (place, why) not in self._told:
+        if (place, why) not in self._told and len(self._told) < _MAX_TOLD:
             self._told.add((place, why))
             logger.info("node %r runs without its cache: %s", place, why)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from graphroute.runtime.flight import Flight
 from graphroute.runtime.node_cache.cache import NodeCache
 from graphroute.runtime.node_cache.visit import Found, Visit
 from graphroute.runtime.overheard import overhear
+
+logger = logging.getLogger(__name__)
 
 MAX_WAIT_S: Final = 600.0
 """How long a visit waits for an equal one; then it runs the node itself."""
@@ -47,13 +50,20 @@ def _sync(func: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -> 
     def node(state: Any, *args: Any, **kwargs: Any) -> Any:
         if (visit := begin(state)) is None:
             return func(state, *args, **kwargs)
-        found = _known(visit)
-        if found is not None:
-            return found.value
         try:
+            found = _known(visit)
+            if found is not None:
+                return found.value
             given, reads = visit.begin()
-            started = time.perf_counter()
-            with overhear() as calls:
+        except Exception as fault:
+            _passed_over(visit, fault)
+            return func(state, *args, **kwargs)
+        except BaseException as stop:
+            visit.leave(error=stop)
+            raise
+        started = time.perf_counter()
+        try:
+            with overhear() as calls, visit.leading():
                 value = func(given, *args, **kwargs)
         except BaseException as error:
             visit.leave(error=error)
@@ -69,13 +79,20 @@ def _async(afunc: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -
     async def node(state: Any, *args: Any, **kwargs: Any) -> Any:
         if (visit := begin(state)) is None:
             return await afunc(state, *args, **kwargs)
-        found = await _aknown(visit)
-        if found is not None:
-            return found.value
         try:
+            found = await _aknown(visit)
+            if found is not None:
+                return found.value
             given, reads = visit.begin()
-            started = time.perf_counter()
-            with overhear() as calls:
+        except Exception as fault:
+            _passed_over(visit, fault)
+            return await afunc(state, *args, **kwargs)
+        except BaseException as stop:
+            visit.leave(error=stop)
+            raise
+        started = time.perf_counter()
+        try:
+            with overhear() as calls, visit.leading():
                 value = await afunc(given, *args, **kwargs)
         except BaseException as error:
             visit.leave(error=error)
@@ -84,6 +101,12 @@ def _async(afunc: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -
         return cache.keep(visit, value, reads, calls, took_s=took_s)
 
     return node
+
+
+def _passed_over(visit: Visit, fault: Exception) -> None:
+    """A fault of the cache itself: the node worked without one, and goes on to."""
+    visit.leave()
+    logger.warning("node %r runs without its cache: %s", visit.place, fault, exc_info=True)
 
 
 def _known(visit: Visit) -> Found | None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +26,10 @@ from graphroute.ir.record import CallRecord
 from graphroute.runtime.flight import Flight
 from graphroute.runtime.node_cache import asked, results
 from graphroute.runtime.node_cache.misses import Trace, why_missed
-from graphroute.runtime.node_cache.reads import ALL, Read, Reads, untraced
+from graphroute.runtime.node_cache.reads import ALL, Read, Reads
 from graphroute.runtime.node_cache.shelf import Entry, Shelf, dump_entry, load_entry
 from graphroute.runtime.node_cache.state import State
-from graphroute.runtime.values import Unstorable
+from graphroute.runtime.unkeyable import Unkeyable
 
 if TYPE_CHECKING:
     from graphroute.runtime.dispatch import RunHandle
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 VERSION: Final = "graphroute.node/1"
+
+_leading: ContextVar[frozenset[str]] = ContextVar("graphroute_leading", default=frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class Visit:
         self.state = State(state, messages="whole" if self.code.needs_whole_messages else "said")
         self._base = self._base_of(self.code)
         self._flight: Flight[bytes] | None = None
+        self._key = ""
         self.why = ""
 
     def _base_of(self, code: CodeKey) -> str:
@@ -145,8 +150,24 @@ class Visit:
             key = self.state.key(self._base, reads)
         except TypeError:
             return None
+        if key in _leading.get():
+            return None  # a node that runs itself must not wait for itself
         self._flight = self._flights.join(key)
+        self._key = key
         return self._flight
+
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """Around the node's function: visits inside know which results are under way."""
+        flight = self._flight
+        if flight is None or not flight.is_leader:
+            yield
+            return
+        token = _leading.set(_leading.get() | {self._key})
+        try:
+            yield
+        finally:
+            _leading.reset(token)
 
     def landed(self, flight: Flight[bytes]) -> Found | None:
         """The leader's result, if it is this visit's too."""
@@ -198,33 +219,26 @@ class Visit:
         return Trace(code=code.parts, model=self._model, context=self._context, reads=reads)
 
     def keep(
-        self, value: Any, reads: Reads, calls: Sequence[CallRecord], *, took_s: float
-    ) -> tuple[Any, frozenset[str]]:
-        """Keep a result if it may be; what to return, and parts of its code the node changed."""
-        found = reads.found()
-        plain = untraced(value)
-        if plain is not value:
-            found = reads.found()
+        self, value: Any, reads: tuple[Read, ...], calls: Sequence[CallRecord], *, took_s: float
+    ) -> frozenset[str]:
+        """Keep a result if it may be; parts of its code that the node was seen to change."""
         changed: frozenset[str] = frozenset()
         try:
             changed = self.node.code.changed_since(self.code)
-            why = self._why_not(plain, found, calls, changed)
-            raw = None if why else self._entry(plain, found, calls, took_s)
-        except (Unstorable, Unclear) as fault:
+            why = self._why_not(value, reads, calls, changed)
+            raw = None if why else self._entry(value, reads, calls, took_s)
+        except (Unkeyable, Unclear) as fault:
             raw, why = None, str(fault)
-        except Exception as fault:  # the node has run: nothing of ours may lose its result
-            logger.warning("output of node %r is not kept: %s", self.place, fault, exc_info=True)
-            raw, why = None, f"{type(fault).__name__}: {fault}"
         if raw is None:
             self._record("computed", f"{self.why}; not kept: {why}")
             self.leave()
-            return plain, changed
-        self._store(raw, found, changed)
+            return changed
+        self._store(raw, reads, changed)
         self._record("computed", self.why, is_kept=True)
         flight, self._flight = self._flight, None
         if flight is not None:
             flight.done(raw)
-        return plain, changed
+        return changed
 
     def _why_not(
         self,

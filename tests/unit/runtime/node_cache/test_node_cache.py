@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config, get_stream_writer
+from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Command, Send, StreamWriter, interrupt
@@ -731,3 +732,77 @@ def test_an_answer_that_the_budget_cut_is_not_kept() -> None:
         assert call.cap_tokens is not None
         assert call.out_tokens == call.cap_tokens
         assert fast.node_records[0].is_kept is kept, fast.node_records[0].why
+
+
+# Faults of the cache itself.
+
+
+@pytest.mark.parametrize("broken", ["find", "put", "delete"])
+async def test_a_broken_backend_breaks_no_run(
+    broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*args: Any, **kwargs: Any) -> Any:
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr(MemoryCache, broken, fails)
+
+    @route(cache=True)
+    def node(state: State) -> State:
+        return {"out": state["text"]}
+
+    @route(cache=True)
+    async def anode(state: State) -> State:
+        return {"out": state["text"]}
+
+    for _ in range(2):
+        assert cached(_one(node)).invoke({"text": "t"})["out"] == "t"
+        assert (await cached(_one(anode)).ainvoke({"text": "t"}))["out"] == "t"
+    assert ("disk on fire" in caplog.text) == (broken != "delete")
+
+
+def test_a_state_whose_parts_cannot_be_asked_is_no_fault() -> None:
+    class Odd(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise RuntimeError("do not look")
+
+    @route(cache=True)
+    def node(state: State) -> State:
+        return {"outs": [str(len(state))]}
+
+    fast = cached(_one(node))
+    for _ in range(2):
+        assert fast.invoke({"text": "t", "out": Odd(a=1)})["outs"] == ["3"]
+
+
+def test_a_graph_that_runs_itself_through_a_registry_ends() -> None:
+    graphs: dict[str, Any] = {}
+
+    @route(cache=True)
+    def node(state: State) -> State:
+        count = int(state["text"])
+        if not count:
+            return {"out": [0]}
+        inner = eval("graphs['own']", {"graphs": graphs})
+        return {"out": [count, *inner.invoke({"text": str(count - 1)})["out"]]}
+
+    graph = _one(node)
+    graphs["own"] = graph
+    fast = cached(graph)
+    for _ in range(2):
+        assert fast.invoke({"text": "3"})["out"] == [3, 2, 1, 0]
+
+
+def test_tasks_of_the_functional_api_are_told_that_they_are_not_cached() -> None:
+    @route(cache=True)
+    @task
+    def step(text: str) -> str:
+        return text
+
+    @entrypoint()
+    def flow(text: str) -> str:
+        return str(step(text).result())
+
+    found = decisions(flow)["flow/step"]
+    assert not found.is_on
+    assert "no node of a StateGraph" in found.why
+    assert cached(flow).invoke("t") == "t"
