@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -48,9 +47,17 @@ _MAX_DEPTH: Final = 24
 _MAX_OBJECTS: Final = 20_000
 _BY_TYPE: Final = (
     logging.Logger, logging.LoggerAdapter, Executor, ContextVar, io.IOBase, BaseCallbackHandler,
-    threading.Thread, threading.Event, threading.Condition, threading.Semaphore, weakref.ref,
-    type(threading.Lock()), type(threading.RLock()), threading.local, SecretStr,
+    weakref.ref, SecretStr,
 )  # fmt: skip
+_MEETINGS: Final = frozenset(
+    {"threading", "_thread", "asyncio", "queue", "_queue", "multiprocessing", "concurrent",
+     "socket", "ssl", "_ssl", "select", "selectors", "anyio"}
+)  # fmt: skip
+"""Packages whose objects are where threads, tasks and processes meet, and hold no data."""
+
+_MOCKED: Final = ("_mock_name", "_mock_return_value", "_mock_side_effect")
+"""What a mock gives hangs on these; the rest is what it was asked."""
+
 _UNCOUNTED: Final = frozenset(
     {"callbacks", "callback_manager", "cache", "rate_limiter", "metadata", "tags", "verbose",
      "config_factories", "custom_get_token_ids", "custom_input_type", "custom_output_type",
@@ -74,7 +81,12 @@ def describe(walk: CodeWalk, label: str, value: Any) -> Iterator[tuple[str, Desc
 
 
 def _is_leaf(value: Any) -> bool:
-    return is_a(value, *_BY_TYPE) or _is_iterator(value) or not (held(value) or _slots(value))
+    return _counts_by_type(value) or not (held(value) or _slots(value))
+
+
+def _counts_by_type(value: Any) -> bool:
+    root = module_of(type(value)).partition(".")[0]
+    return is_a(value, *_BY_TYPE) or root in _MEETINGS or _is_iterator(value)
 
 
 def _is_iterator(value: Any) -> bool:
@@ -203,7 +215,7 @@ class _Describer:
 
     def _object(self, value: Any) -> Described:
         cls = type(value)
-        if is_a(value, *_BY_TYPE) or _is_iterator(value):
+        if _counts_by_type(value):
             return ("type", _name(cls))
         if cls in (MethodDescriptorType, WrapperDescriptorType, MethodWrapperType):
             return ("builtin", repr(value).partition(" at 0x")[0])
@@ -249,6 +261,8 @@ def _excluded(cls: type) -> frozenset[str]:
 def _stored(value: Any) -> tuple[str, ...]:
     """Names of what an object holds; what it merely remembers having computed is left out."""
     inner, cls = held(value), type(value)
+    if module_of(cls) == "unittest.mock":
+        return tuple(name for name in _MOCKED if name in inner)
     fields = on_class(cls, "__pydantic_fields__")
     if type(fields) is dict:
         extra = member(value, "__pydantic_extra__")

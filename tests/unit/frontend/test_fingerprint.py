@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import io
 import itertools
+import queue
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -238,8 +242,26 @@ def test_a_name_that_is_defined_later_counts() -> None:
 
 
 def test_resources_count_by_their_type() -> None:
-    for make in (threading.Lock, lambda: itertools.count(3), threading.Event):
+    makers: tuple[Callable[[], Any], ...] = (
+        threading.Lock,
+        lambda: itertools.count(3),
+        threading.Event,
+        asyncio.Event,
+        queue.Queue,
+        io.StringIO,
+    )
+    for make in makers:
         assert key(closing(make())) == key(closing(make()))
+
+
+def test_what_a_mock_gives_counts_and_not_what_it_was_asked() -> None:
+    mock = Mock(return_value=1)
+    seen = code(lambda state: [mock(state)])
+    before = seen.now().digest
+    mock("asked")
+    assert seen.now().digest == before
+    mock.return_value = 2
+    assert seen.now().digest != before
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:
