@@ -39,7 +39,7 @@ from langchain_core.messages import AIMessage
 
 from graphroute.ir.batch import Flush, Waiting
 from graphroute.protocols import BatchPolicy
-from graphroute.runtime import tokens
+from graphroute.runtime import packing, tokens
 from graphroute.runtime.deferral import Deferrable, Deferral, Job
 from graphroute.runtime.gates import Gates, Lane, Outcome
 from graphroute.runtime.group import Group, Groups
@@ -297,7 +297,7 @@ class Admission:
         self, errand: Errand, members: Sequence[Place], message: AIMessage | None
     ) -> None:
         """Each member's part; who has none, or is to be compared, is in line again, alone."""
-        parts = self._parts(errand, message)
+        parts, spent = self._parts(errand, message), _shares(errand, message)
         for place in members:
             part = parts.get(place, Part(answer=None))
             if part.answer is not None and not part.is_check:
@@ -305,6 +305,7 @@ class Admission:
             else:
                 if part.answer is not None:
                     place.checks = len(errand.pack.items), part.answer
+                place.share = spent.get(place)
                 place.waiting = replace(place.waiting, template="")
                 self._line_up([place])
             self._wake(place)
@@ -445,3 +446,12 @@ class Admission:
         if not self._is_reported:
             self._is_reported = True
             logger.warning("%s (policy %r)", what, self.policy.name, exc_info=True)
+
+
+def _shares(errand: Errand, message: AIMessage | None) -> dict[Place, AIMessage]:
+    """Each one's share of the tokens of an answer, whether its own part of it is of use or not."""
+    if message is None:
+        return {}
+    usages = packing.split_usage(message, [len(item) for item in errand.pack.items])
+    bare = (AIMessage("", usage_metadata=usage) for usage in usages)
+    return dict(zip(errand.unit.packed, bare, strict=False))

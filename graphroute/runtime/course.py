@@ -107,6 +107,10 @@ class Course:
                 self._asked[node] = (*self._asked.get(node, ()), model or due)
             self._active_s = self._clock()
 
+    def round_of(self, node: str) -> int | None:
+        """Which round of `node` is under way, from 1; None where the plan does not know it."""
+        return len(self._asked.get(node, ())) or None
+
     def ended(self, node: str, cost_nano: int) -> None:
         """A call of `node` was answered and has cost that much."""
         with self._lock:

@@ -50,12 +50,16 @@ from graphroute.runtime.node_path import node_path
 from graphroute.runtime.packer import Packable
 from graphroute.runtime.pause import Replies, RunState
 from graphroute.runtime.policy import Policy
+from graphroute.runtime.prompt_facts import prompt_facts
 from graphroute.runtime.recall import Recall, SharedFailure
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
 from graphroute.runtime.till import UNPRICED, Till
 from graphroute.runtime.trial import Enough, Trial
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
+
+IN_PACK: Final = "part of a pack, then asked alone"
+"""Why a call has a record besides that of its answer."""
 
 _NO_HINTS: Final = RouteHints()
 _FAIL_CLOSED = (BudgetExceeded, InvalidResume, PrivacyViolation, UnknownModel)
@@ -160,6 +164,8 @@ class Dispatch:
         self._node = handle.path(node_path(metadata, base_depth=handle.base_depth))
         step = metadata.get("langgraph_step")
         self._step = step if isinstance(step, int) else None
+        self._thread = str(metadata.get("thread_id") or "")
+        self._answer: AIMessage | None = None
         self._started_s = self._policy.clock()
         self._attempts: list[Attempt] = []
         self._excluded: set[str] = set()
@@ -422,7 +428,27 @@ class Dispatch:
             case Work(run=run):
                 return Chore(chosen=choice, work=run)
         self._waits = None
+        if place.share is not None:
+            return self._after_pack(place, choice, place.share)
         return choice
+
+    def _after_pack(self, place: Place, choice: Choice, share: AIMessage) -> Choice:
+        """A call that was in a pack and is asked alone: it pays for both, or is content with one.
+
+        Where no money is left for the second the packed answer stands, or the call begins anew.
+        """
+        place.share = None
+        self._settle(choice, self._usage(share), error=None, why=IN_PACK)
+        call = self._call or self._bare_facts()
+        if (taken := self._till.take([choice.spec], call)) is not None:
+            return replace(choice, reservation=taken.reservation, cap_tokens=taken.cap_tokens)
+        checks, self._place = place.checks, None
+        place.cancel()
+        if checks is None:
+            self._excluded.add(choice.spec.name)
+            raise Later("a pack did not answer it", patience_s=0.0, is_poll=True)
+        chat = ReplayedChat.of(((checks[1],),), model_name=choice.spec.name)
+        return replace(choice, chat=chat, reservation=Reservation(0), price_share=0.0)
 
     def _arrival(self, choice: Choice, call: router.CallFacts) -> Arrival:
         lane, policy, request = Lane.of(choice.spec), self._policy, self._request
@@ -691,7 +717,7 @@ class Dispatch:
         """
         if choice.is_replay and not choice.recalled:
             return
-        usage = self._usage(answer)
+        usage, self._answer = self._usage(answer), answer
         self._leave(Outcome.answered(answer))
         self._settle(choice, usage, error=None, verdict=verdict)
         if not choice.is_replay:
@@ -810,6 +836,7 @@ class Dispatch:
         *,
         error: str | None,
         verdict: Verdict | None = None,
+        why: str | None = None,
     ) -> None:
         cost = 0 if choice.recalled else _cost_nano(choice.spec.price, usage)
         cost = math.ceil(cost * choice.price_share)
@@ -830,7 +857,7 @@ class Dispatch:
         self._policy.record(
             self._record(
                 model=choice.spec.name,
-                why=choice.why,
+                why=why or choice.why,
                 usage=usage,
                 cost_nano=cost,
                 baseline_nano=_cost_nano(own, usage) if own.is_known else None,
@@ -867,6 +894,10 @@ class Dispatch:
         cache: str | None = None,
         verdict: Verdict | None = None,
     ) -> CallRecord:
+        # A text that must stay on this machine is not kept on it either.
+        keeps_text = self._policy.keep_text and not self._must_stay
+        prompt = prompt_facts(self._messages, keeps_text=keeps_text)
+        answer = self._answer if keeps_text and error is None else None
         return CallRecord(
             run_id=self.handle.run_id,
             node=self._node,
@@ -890,6 +921,15 @@ class Dispatch:
             cache=cache,
             verdicts=() if verdict is None else (verdict,),
             quality=None if verdict is None else verdict.score,
+            thread=self._thread,
+            iteration=self.handle.course.round_of(self._node),
+            cached_tokens=usage.cached_tokens,
+            retries=len(self._excluded),
+            prompt_sha=prompt.sha,
+            prompt_chars=prompt.chars,
+            prompt=prompt.text,
+            answer=None if answer is None else tokens.text_of([answer]),
+            **self._policy.foretold(self._node),
         )
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from graphroute.runtime.pack_loss import SIZES, Loss
+from graphroute.runtime.pack_loss import SIZES, Loss, bucket
 
 FIRST: Final = 4
 """Size that measuring starts with."""
@@ -179,11 +179,11 @@ def _lossy(loss: Loss, size: int, max_loss: float) -> str:
 def check_share(figures: Mapping[int, Loss], size: int, *, max_loss: float = 0.01) -> float:
     """Share of a pack's items that are asked alone too, in [0, 1]: all while little is known.
 
-    >>> check_share({}, 4), check_share({4: Loss(checks=50)}, 4), check_share(
+    >>> check_share({}, 4), check_share({4: Loss(checks=50)}, 5), check_share(
     ...     {4: Loss(checks=300)}, 4)
     (1.0, 0.1, 0.02)
     """
-    known = _sum(figures, lambda s: s >= size)
+    known = _sum(figures, lambda s: s >= bucket(size))
     if known.high <= max_loss:
         return 0.02  # a model may change behind its name
     return 0.1 if known.checks >= STEP else 1.0

@@ -112,13 +112,18 @@ class Host(Protocol):
 
 
 class Place:
-    """One call's place; belongs to one caller, though others' polls may change it."""
+    """One call's place; belongs to one caller, though others' polls may change it.
+
+    checks: size and answer of the pack it was in, where it is asked alone to compare the two
+    share: its share of that pack's tokens, as a message without text, where it is asked alone
+    """
 
     def __init__(self, host: Host, arrival: Arrival, waiting: Waiting) -> None:
         self.arrival, self.waiting, self._host = arrival, waiting, host
         self.unit: Unit | None = None
         self.answer: Answered | None = None
         self.checks: tuple[int, AIMessage] | None = None
+        self.share: AIMessage | None = None
         self.is_over = False
         self.version = 0
         self.wakes: list[Wake] = []

@@ -34,11 +34,15 @@ _WORD = re.compile(r"[A-Za-z][a-z]{1,15}(?![A-Za-z])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one call; `is_estimated` where the model did not report them."""
+    """Tokens of one call; `is_estimated` where the model did not report them.
+
+    cached_tokens: part of `in_tokens` that the provider read from its own prompt cache
+    """
 
     in_tokens: int
     out_tokens: int
     is_estimated: bool
+    cached_tokens: int = 0
 
 
 def text_of(messages: Iterable[BaseMessage]) -> str:
@@ -131,10 +135,12 @@ def usage_of(message: BaseMessage | None, *, prompt_tokens: int, at_most: bool) 
     """
     reported: Mapping[str, Any] | None = getattr(message, "usage_metadata", None)
     if reported:
+        details = reported.get("input_token_details") or {}
         return Usage(
             in_tokens=max(0, int(reported.get("input_tokens") or 0)),
             out_tokens=max(0, int(reported.get("output_tokens") or 0)),
             is_estimated=False,
+            cached_tokens=max(0, int(details.get("cache_read") or 0)),
         )
     text = "" if message is None else _text(message) + calls_text([message])
     count = upper_bound if at_most else estimate
