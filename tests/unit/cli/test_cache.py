@@ -95,3 +95,15 @@ def test_looking_makes_no_folder(tmp_path: Path, told: Told) -> None:
     assert "0 entries" in told("stats")
     assert told("clear").startswith("0 entries forgotten")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["stats", "explain", "clear"])
+def test_help_is_printed_as_documented(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERMINAL_WIDTH", "100")
+    page = (Path(__file__).parents[3] / "docs" / "cache.md").read_text(encoding="utf-8")
+    assert run(["cache", name, "--help"]) == 0
+    told = "\n".join(line.rstrip() for line in capsys.readouterr().out.strip().splitlines())
+    assert told in page, f"docs/cache.md is behind `graphroute cache {name} --help`:\n{told}"
