@@ -197,6 +197,9 @@ class Admission:
                 leader.is_over = True
                 self._line_up(members[1:])
             else:
+                if outcome.verdict == "failed":
+                    calls = [place.arrival for place in unit.packed]
+                    self._or_none(lambda packer: packer.failed(calls))
                 self._deal_out(errand, members, outcome.message)
         if ticket is not None:
             self._gates.leave(ticket, outcome, now_s)

@@ -46,6 +46,9 @@ ANSWER_TOKENS: Final = 7
 MIN_SAVING: Final = 0.1
 """Share of a call's cost that must be saved for packing to be worth its risk."""
 
+_VALID_AT_FIRST: Final = 16
+"""Items that are taken to have come back valid before any did."""
+
 _FREE: Final = (1.0, 4.0)
 """What a prompt token and an answer token weigh where both are free: they still take time."""
 
@@ -138,7 +141,8 @@ def pack_size(
         high = min(own.high, above.high)
         if high > max_loss and not (is_asked and _is_next(size, figures, max_loss)):
             continue
-        invalid = own.invalid / own.items if own.items else 0.0
+        # One pack that came to nothing may have been an accident; so some count as valid at first.
+        invalid = own.invalid / (own.items + _VALID_AT_FIRST)
         cost = need.cost(min(size, need.waiting), invalid=invalid)
         if cost < least:
             why = f"at most {high:.1%} worse" if high <= max_loss else "as its author asks"

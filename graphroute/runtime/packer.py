@@ -32,7 +32,7 @@ IsWorse = Callable[[AIMessage, AIMessage], bool]
 _AROUND_ANSWER = 12
 """Tokens that number, quotes and comma take at most, by the coarsest tokenizers."""
 
-_CHARS_PER_TOKEN = 6
+_CHARS_PER_TOKEN = 4
 _LONGEST_STRING = 400
 """Longest text a local server is held to by a grammar; more makes the grammar too large for it."""
 
@@ -190,6 +190,11 @@ class Packer:
             Part(answer=each, is_check=each is not None and draw.random() < share)
             for each in answers
         )
+
+    def failed(self, calls: Sequence[Packed]) -> None:
+        """Their pack gave no answer at all, for a reason that lies in it: none of them had one."""
+        if (first := calls[0].packable) is not None:
+            self.figures.unpacked(first.key, len(calls), invalid=len(calls))
 
     def compare(self, call: Packed, size: int, packed: AIMessage, alone: AIMessage) -> None:
         """Note whether the packed answer was worse than the one asked for alone."""

@@ -207,6 +207,22 @@ def unpack(packed: Pack, answer: AIMessage) -> tuple[AIMessage | None, ...]:
     )
 
 
+def cut_off(error: BaseException) -> AIMessage | None:
+    """The beginning of an answer that reached its limit, which OpenAI's client raises as an error.
+
+    >>> cut_off(ValueError("no such thing")) is None
+    True
+    """
+    completion = getattr(error, "completion", None)
+    choices, usage = getattr(completion, "choices", None), getattr(completion, "usage", None)
+    text = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
+    if not isinstance(text, str) or usage is None:
+        return None
+    n_in, n_out = int(usage.prompt_tokens), int(usage.completion_tokens)
+    counts = UsageMetadata(input_tokens=n_in, output_tokens=n_out, total_tokens=n_in + n_out)
+    return AIMessage(text, usage_metadata=counts)
+
+
 def _entries(text: str) -> list[tuple[str, Any]]:
     """Keys and values of the object in `text`, those twice there too, up to where it breaks off.
 

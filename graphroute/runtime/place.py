@@ -15,7 +15,7 @@ from graphroute.runtime.deferral import Deferrable, Job
 from graphroute.runtime.gates import Lane, Outcome, Ticket
 from graphroute.runtime.later import Wake
 from graphroute.runtime.packer import Packable
-from graphroute.runtime.packing import Pack
+from graphroute.runtime.packing import Pack, cut_off
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request
 
@@ -223,4 +223,7 @@ class Errand:
     def failed(self, error: BaseException) -> None:
         """Each is asked alone; if the caller was cancelled, another calls for the rest."""
         is_cancelled = not isinstance(error, Exception)
+        if (begun := cut_off(error)) is not None:
+            self.answered(begun)
+            return
         self._host.errand_ended(self, Outcome.of(error), is_cancelled=is_cancelled)

@@ -8,8 +8,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
@@ -195,6 +197,46 @@ def test_an_error_of_the_pack_is_nobodys(clock: _Clock) -> None:
     assert [place.poll() for place in places] == [Go()] * 3
     places[0].leave(Outcome.of(ValueError("mine")))
     assert places[1].poll() == Go()
+
+
+def test_packs_that_always_fail_are_soon_given_up(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    failed = 0
+    for _ in range(30):
+        places = _enter(admission, clock, ITEMS[:4], is_asked=True)
+        if isinstance(found := places[0].poll(), Packed):
+            failed += 1
+            found.errand.failed(ValueError("no answer"))
+        for place in places:
+            assert place.poll() == Go()
+            place.leave(Outcome())
+    assert 2 <= failed <= 12
+
+
+def test_an_overloaded_server_says_nothing_about_packing(clock: _Clock) -> None:
+    admission = _admission(clock, PackFigures())
+    assert admission.packer is not None
+    errand = _errand(_enter(admission, clock, ITEMS[:4], is_asked=True)[0])
+    response = httpx.Response(429, headers={"Retry-After": "0"})
+    request = httpx.Request("POST", "http://x")
+    errand.failed(httpx.HTTPStatusError("no", request=request, response=response))
+    assert admission.packer.figures.of(KEY) == {}
+
+
+def test_an_answer_that_reached_its_limit_keeps_what_came(clock: _Clock) -> None:
+    """As OpenAI's client tells it: by an error that holds the completion."""
+    places = _enter(_admission(clock), clock, ITEMS)
+    errand = _errand(places[0])
+    error = ValueError("length limit was reached")
+    message = SimpleNamespace(content=_reply(errand.messages).text[:40])
+    error.completion = SimpleNamespace(  # type: ignore[attr-defined]
+        choices=[SimpleNamespace(message=message)],
+        usage=SimpleNamespace(prompt_tokens=90, completion_tokens=20),
+    )
+    errand.failed(error)
+    ends = [place.poll() for place in places]
+    assert any(isinstance(end, Answered) for end in ends)
+    assert any(end == Go() for end in ends)
 
 
 def test_a_cancelled_caller_is_replaced(clock: _Clock) -> None:

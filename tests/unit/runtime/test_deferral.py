@@ -63,8 +63,8 @@ def _job(
     server: BatchServer, clock: Clock, *texts: str, folder: Path | None = None, **facts: Any
 ) -> Job:
     service = _service(server)
-    made = facts.pop("deferral", None) or Deferral(folder, clock=clock, wall=clock)
-    return made.job([_call(service, text) for text in texts])  # type: ignore[no-any-return]
+    made: Deferral = facts.pop("deferral", None) or Deferral(folder, clock=clock, wall=clock)
+    return made.job([_call(service, text) for text in texts])
 
 
 def _run(job: Job, clock: Clock, *, most: int = 100) -> list[str | None]:
