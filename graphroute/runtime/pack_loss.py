@@ -7,13 +7,20 @@ once, so a size is refused by chance somewhat more often than one time in twenty
 
 from __future__ import annotations
 
+import json
+import logging
 import math
+import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from graphroute.errors import InvalidValue
+
+logger = logging.getLogger(__name__)
 
 SIZES: Final = (2, 4, 8, 16, 32)
 """Sizes under which packs are counted, in items."""
@@ -89,15 +96,19 @@ def bucket(size: int) -> int:
 class PackFigures:
     """What packing has lost so far, by (model, node) and size; safe to share between threads.
 
+    path: a file that keeps them from one process to the next, written at each change; of two
+        processes that write, the last one's figures stay. None: nothing is kept
+
     >>> figures = PackFigures()
     >>> figures.checked(("openai:m", "judge"), 4, is_worse=False)
     >>> PackFigures.from_json(figures.to_json()).of(("openai:m", "judge"))[4].checks
     1
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], dict[int, Loss]] = {}
+        self._path = path
+        self._known: dict[tuple[str, str], dict[int, Loss]] | None = None if path else {}
 
     def checked(self, key: tuple[str, str], size: int, *, is_worse: bool) -> None:
         """One answer of a pack of `size` was compared with one asked for alone."""
@@ -109,37 +120,73 @@ class PackFigures:
 
     def _add(self, key: tuple[str, str], size: int, loss: Loss) -> None:
         with self._lock:
-            known = self._known.setdefault(key, {})
-            known[bucket(size)] = known.get(bucket(size), Loss()) + loss
+            sizes = self._all().setdefault(key, {})
+            sizes[bucket(size)] = sizes.get(bucket(size), Loss()) + loss
+            self._save()
 
     def of(self, key: tuple[str, str]) -> Mapping[int, Loss]:
         """What is known of each size."""
         with self._lock:
-            return dict(self._known.get(key, {}))
+            return dict(self._all().get(key, {}))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain values, sorted."""
         with self._lock:
-            return [
-                {"model": model, "node": node, "size": size, **asdict(loss)}
-                for (model, node), sizes in sorted(self._known.items())
-                for size, loss in sorted(sizes.items())
-            ]
+            return self._rows()
 
     @classmethod
     def from_json(cls, rows: Iterable[Mapping[str, Any]]) -> PackFigures:
         """Read them back; raises `InvalidValue` for what is no such list."""
         figures = cls()
-        try:
-            for row in rows:
-                counts = {name: int(row[name]) for name in ("checks", "losses", "items", "invalid")}
-                if min(counts.values()) < 0 or counts["losses"] > counts["checks"]:
-                    raise ValueError(f"counts {counts}")
-                loss = Loss(**counts)
-                figures._add((str(row["model"]), str(row["node"])), int(row["size"]), loss)
-        except (KeyError, TypeError, ValueError) as fault:
-            raise InvalidValue(
-                f"pack figures: {type(fault).__name__}: {fault}",
-                next_step="measure again: leave them out",
-            ) from None
+        figures._known = _read(rows)
         return figures
+
+    # -- with the lock held
+
+    def _all(self) -> dict[tuple[str, str], dict[int, Loss]]:
+        # Read when first needed: optimizing a graph opens no file.
+        if self._known is None:
+            self._known = {}
+            try:
+                if self._path is not None and self._path.exists():
+                    self._known = _read(json.loads(self._path.read_text(encoding="utf-8")))
+            except (OSError, ValueError) as fault:
+                logger.warning("what packing loses is measured anew: %s", fault)
+        return self._known
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {"model": model, "node": node, "size": size, **asdict(loss)}
+            for (model, node), sizes in sorted(self._all().items())
+            for size, loss in sorted(sizes.items())
+        ]
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._path.parent, suffix=".part")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(self._rows(), file)
+            os.replace(name, self._path)
+        except OSError as fault:
+            logger.warning("what packing loses is not kept: %s", fault)
+            self._path = None
+
+
+def _read(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[int, Loss]]:
+    known: dict[tuple[str, str], dict[int, Loss]] = {}
+    try:
+        for row in rows:
+            loss = Loss(**{name: int(row[name]) for name in Loss.__slots__})
+            counts = (loss.losses, loss.checks - loss.losses, loss.invalid, loss.items)
+            if min(counts) < 0 or int(row["size"]) not in SIZES:
+                raise ValueError(f"{row}")
+            known.setdefault((str(row["model"]), str(row["node"])), {})[int(row["size"])] = loss
+    except (KeyError, TypeError, ValueError) as fault:
+        raise InvalidValue(
+            f"pack figures: {type(fault).__name__}: {fault}",
+            next_step="measure again: leave them out",
+        ) from None
+    return known

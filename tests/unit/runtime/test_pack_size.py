@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,3 +179,38 @@ def test_figures_are_kept_by_model_and_node() -> None:
 def test_damaged_figures_are_refused(rows: list[Any]) -> None:
     with pytest.raises(InvalidValue, match="measure again"):
         PackFigures.from_json(rows)
+
+
+def test_figures_are_kept_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "packs.json"
+    figures = PackFigures(path)
+    assert not path.parent.exists()
+    figures.checked(KEY, 4, is_worse=False)
+    again = PackFigures(path)
+    again.checked(KEY, 4, is_worse=True)
+    assert PackFigures(path).of(KEY)[4] == Loss(checks=2, losses=1)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[3]", '"x"', json.dumps([{**ROW, "size": 3}])])
+def test_a_damaged_file_is_measured_anew(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "packs.json"
+    path.write_text(text)
+    figures = PackFigures(path)
+    assert figures.of(KEY) == {}
+    assert "measured anew" in caplog.text
+    figures.checked(KEY, 4, is_worse=False)
+    assert PackFigures(path).of(KEY)[4].checks == 1
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    figures = PackFigures(blocked / "packs.json")
+    for _ in range(3):
+        figures.checked(KEY, 4, is_worse=False)
+    assert figures.of(KEY)[4].checks == 3
+    assert caplog.text.count("not kept") == 1
