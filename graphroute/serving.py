@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from graphroute import registry
@@ -28,6 +29,8 @@ from graphroute.runtime.deferral import Deferral
 from graphroute.runtime.lease import Leases
 from graphroute.runtime.node_cache.cache import NodeCache
 from graphroute.runtime.packer import Packer
+from graphroute.runtime.semantic import THRESHOLDS, Semantic
+from graphroute.scorers._alike import embedding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,17 @@ def caches(asked: bool | str | Cache | None, *, store: Path) -> Caches:
 
 
 def _of(backend: Cache, *, is_asked: bool = True, leases: Leases | None = None) -> Caches:
-    answers = Answers(cache=backend, is_asked=is_asked, leases=leases)
+    answers = Answers(
+        cache=backend, is_asked=is_asked, leases=leases, semantic=partial(_semantic, backend)
+    )
     return Caches(backend=backend, answers=answers)
+
+
+def _semantic(backend: Cache) -> Semantic:
+    name, embed = embedding()
+    found = Semantic(embed, threshold=THRESHOLDS[name])
+    found.load(backend.entries())
+    return found
 
 
 def _built(name: str, **options: object) -> Cache:

@@ -10,9 +10,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, Self
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, Self
 
 from langchain_core.messages import AIMessage
 
@@ -20,9 +23,14 @@ from graphroute.ir.cache import PRIVATE
 from graphroute.protocols import Cache
 from graphroute.runtime import stored
 from graphroute.runtime.flight import Flights
+from graphroute.runtime.near_miss import differences, nearest
+from graphroute.runtime.semantic import Question, Semantic
 from graphroute.runtime.values import Unstorable
 
 logger = logging.getLogger(__name__)
+
+MAX_READ: Final = 256
+"""Answers kept as they were read, so that the same bytes are not read twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +80,50 @@ class Answers:
     is_asked: whoever optimized the graph wants every answer kept, also those that are drawn at
         random (temperature above 0)
     leases: where processes share a backend; poll_s: seconds between looks at another's work
+    semantic: makes what finds nearly equal questions, at the first node that wants it
     """
 
     cache: Cache
     is_asked: bool = False
     leases: Leases | None = None
     poll_s: float = 0.02
+    semantic: Callable[[], Semantic] | None = None
     flights: Flights[Recalled] = field(default_factory=Flights)
+    _read: OrderedDict[str, tuple[bytes, Recalled]] = field(default_factory=OrderedDict)
+    _near: Semantic | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: str) -> Recalled | None:
         """The kept answer of `key`."""
         if (found := self.cache.find(key)) is None:
             return None
+        with self._lock:
+            read = self._read.get(key)
+        if read is not None and read[0] is found.value:
+            return read[1]  # the very bytes that were checked and read before
         if (answer := stored.load_answer(found.value, key=key)) is None:
             self.cache.delete(key)
             return None
-        return Recalled.of(answer, source=self.cache.name)
+        recalled = Recalled.of(answer, source=self.cache.name)
+        with self._lock:
+            self._read[key] = found.value, recalled
+            self._read.move_to_end(key)
+            while len(self._read) > MAX_READ:
+                self._read.popitem(last=False)
+        return recalled
+
+    def after_turn(self, key: str) -> Recalled | None:
+        """`get`, where another process may have answered just before it gave its turn back."""
+        return None if self.leases is None else self.get(key)
+
+    def near(self, asked: Question) -> Recalled | None:
+        """The answer to nearly the same question; None where there is none."""
+        if (known := self._questions()) is None or (near := known.find(asked)) is None:
+            return None
+        if (found := self.get(near.key)) is None:
+            known.forget(asked, near.key)
+            return None
+        return replace(found, source="semantic")
 
     def put(
         self,
@@ -97,19 +133,44 @@ class Answers:
         pieces: Sequence[int],
         tags: Mapping[str, str],
         is_private: bool,
+        question: Question | None = None,
     ) -> Recalled:
-        """Keep an answer; what others that wait for it are given."""
+        """Keep an answer; what others that wait for it are given.
+
+        question: by which nearly equal ones find it
+        """
         try:
             entry = stored.dump_answer(messages, pieces=pieces)
         except Unstorable as fault:
             logger.info("the answer of %s is not kept: %s", tags.get("node"), fault)
+            bare = tuple(each.model_copy(update={"id": None}) for each in messages)
+            answer = stored.Answer(messages=bare, pieces=tuple(pieces))
+            return Recalled.of(answer, source="flight")
+        private = {PRIVATE: "1"} if is_private else {}
+        said = {} if question is None else question.tags
+        self.cache.put(key, entry, tags={**tags, **said, **private})
+        if question is not None and (known := self._questions()) is not None:
+            known.add(question, key)
+        answer = stored.load_answer(entry, key=key) or stored.Answer(messages=tuple(messages))
+        return Recalled.of(answer, source="flight")
+
+    def _questions(self) -> Semantic | None:
+        if self._near is None and self.semantic is not None:
+            with self._lock:
+                if self._near is None:
+                    self._near = self.semantic()
+        return self._near
+
+    def missed(self, facets: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Say in the log (debug) in what a call differs from the entry nearest to it."""
+        if not logger.isEnabledFor(logging.DEBUG):
+            return
+        node = tags.get("node", "")
+        if (entry := nearest(facets, self.cache.entries(node))) is None:
+            logger.debug("node %r: nothing like this call is kept", node)
         else:
-            labels = {**tags, PRIVATE: "1"} if is_private else tags
-            self.cache.put(key, entry, tags=labels)
-            if (answer := stored.load_answer(entry, key=key)) is not None:
-                return Recalled.of(answer, source="flight")
-        bare = tuple(each.model_copy(update={"id": None}) for each in messages)
-        return Recalled.of(stored.Answer(messages=bare, pieces=tuple(pieces)), source="flight")
+            said = "; ".join(differences(facets, entry, tags=tags))
+            logger.debug("node %r: not kept; nearest entry differs in %s", node, said)
 
     def elsewhere_s(self, key: str) -> float | None:
         """Seconds after which to look again, where another process asks for `key`; else None."""
@@ -121,3 +182,28 @@ class Answers:
         """This process no longer asks for `key`."""
         if self.leases is not None:
             self.leases.release(key)
+
+
+def anew(message: AIMessage) -> AIMessage:
+    """A copy whose tool calls have ids of their own, as those of another call would.
+
+    Two calls of one conversation that get the same answer must not share ids: some providers refuse
+    a history in which one occurs twice.
+    """
+    copied = message.model_copy(deep=True)
+    fresh = {
+        call["id"]: f"call_{secrets.token_hex(12)}"
+        for call in (*copied.tool_calls, *copied.invalid_tool_calls)
+        if call["id"]
+    }
+    if not fresh:
+        return copied
+    for call in (*copied.tool_calls, *copied.invalid_tool_calls):
+        call["id"] = fresh.get(call["id"] or "", call["id"])
+    places = copied.content if isinstance(copied.content, list) else []
+    for block in (*places, *copied.additional_kwargs.get("tool_calls", ())):
+        if isinstance(block, dict):
+            for name in ("id", "call_id", "tool_call_id"):
+                if block.get(name) in fresh:
+                    block[name] = fresh[block[name]]
+    return copied

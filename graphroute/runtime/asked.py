@@ -7,6 +7,7 @@ goes with its name. Secrets, callbacks, tracing, time-outs and clients say nothi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from langchain_core.language_models import BaseChatModel
@@ -31,23 +32,32 @@ _SILENT: Final = frozenset(
 _PLACES: Final = frozenset(("base_url", "openai_api_base", "anthropic_api_url"))
 
 
-def call_key(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A call on one model: its key, and the digest of each of its parts, by the part's name."""
+
+    key: str
+    facets: Mapping[str, str]
+
+
+def asked(
     spec: ModelSpec,
     chat: BaseChatModel | None,
     request: Request,
     messages: Sequence[BaseMessage],
     *,
     own: BaseChatModel,
-) -> str | None:
-    """The key of a call on a model; None where a part of it cannot be told from others.
+) -> Asked | None:
+    """What a call asks of a model; None where a part of it cannot be told from others.
 
     chat: the model's object, None where it is only named
     own: the model the call was made on, in whose words it is answered
     """
     try:
-        return cache_key.key_of(facets(spec, chat, request, messages, own=own))
+        found = facets(spec, chat, request, messages, own=own)
     except cache_key.Unkeyable:
         return None
+    return Asked(key=cache_key.key_of(found), facets=found)
 
 
 def facets(

@@ -39,7 +39,8 @@ from graphroute.ir.record import Attempt, CallRecord
 from graphroute.ir.verdict import Verdict
 from graphroute.runtime import dialect, fallback, router, tokens
 from graphroute.runtime.admission import Answered, Arrival, Errand, Packed, Place, Wait, Work
-from graphroute.runtime.asked import call_key, is_settled
+from graphroute.runtime.answers import anew
+from graphroute.runtime.asked import Asked, asked, is_settled
 from graphroute.runtime.course import Ahead, Course
 from graphroute.runtime.deferral import Deferrable
 from graphroute.runtime.gates import Lane, Outcome
@@ -234,7 +235,7 @@ class Dispatch:
             return None
         is_asked = answers.is_asked or self._hints.cache in (True, "semantic")
 
-        def key(spec: ModelSpec) -> str | None:
+        def asks(spec: ModelSpec) -> Asked | None:
             is_own = spec.name == self._own.name
             chat = self.own if is_own else self._policy.chats.get(spec.name)
             if self.trial is not None and self.trial.times(spec.name):
@@ -242,13 +243,14 @@ class Dispatch:
             if not is_asked and not is_settled(request, spec, chat, is_own=is_own):
                 return None
             hint = () if self.trial is None else self.trial.hint
-            return call_key(spec, chat, request, (*messages, *hint), own=self.own)
+            return asked(spec, chat, request, (*messages, *hint), own=self.own)
 
         return Recall(
             answers,
-            key,
+            asks,
             tags={"node": self._node, "graph": self._policy.plan.graph.name},
             is_private=self._must_stay,
+            messages=messages if self._hints.cache == "semantic" else (),
         )
 
     def _begin_trial(self, messages: Sequence[BaseMessage]) -> Trial | None:
@@ -344,6 +346,7 @@ class Dispatch:
                 self._node,
                 step=self._step,
                 failed=policy.outages.down(),
+                in_tokens=call.in_tokens,
             )
         ranking = self._rank(call, policy.outages.is_down)
         if not self._attempts:
@@ -536,7 +539,11 @@ class Dispatch:
         if (found := self._recall.find(spec)) is None:
             return None
         self.handle.course.called(self._node)
-        chat = ReplayedChat.of((found.messages,), model_name=spec.name, pieces=found.pieces)
+        chat = ReplayedChat.of(
+            (tuple(anew(each) for each in found.messages),),
+            model_name=spec.name,
+            pieces=found.pieces,
+        )
         return replace(self._free(spec), chat=chat, is_replay=True, recalled=found.source)
 
     def _free(self, spec: ModelSpec) -> Choice:
@@ -761,7 +768,7 @@ class Dispatch:
             return
         messages = replies[0] if replies else (answer,) if answer is not None else ()
         if messages and not (choice.cap_tokens and _is_cut_off(messages[-1])):
-            self._recall.answered(messages, pieces=pieces)
+            self._recall.answered(choice.spec, messages, pieces=pieces)
         else:
             # Nobody else has asked for an answer that this run's money cut short.
             self._recall.cancelled()

@@ -10,15 +10,18 @@ find(model) ─► Recalled            known: give it again, at no cost
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from graphroute.ir.catalog import ModelSpec
 from graphroute.runtime.answers import Answers, Recalled
+from graphroute.runtime.asked import Asked
 from graphroute.runtime.flight import Flight
 from graphroute.runtime.later import Later
+from graphroute.runtime.near_miss import facet_tag
+from graphroute.runtime.semantic import Question, question
 
 MAX_WAIT_S = 600.0
 """How long a call waits for an equal one; then it asks a model itself."""
@@ -35,40 +38,46 @@ class SharedFailure(Exception):
         self.spec, self.error = spec, error
 
 
-class Keyed(Protocol):
-    """Gives the key of the call on a model, None where its answer must not be shared."""
+class Asks(Protocol):
+    """What the call asks of a model; None where its answer must not be shared."""
 
-    def __call__(self, spec: ModelSpec) -> str | None: ...
+    def __call__(self, spec: ModelSpec) -> Asked | None: ...
 
 
 class Recall:
     """Belongs to one call; not shared between threads.
 
-    tags: what the entry is found by later (`node`, `model`, …); the model's name is added
+    tags: what the entry is found by later (`node`, …); model and parts of the key are added
+    messages: of the call, where an answer to nearly the same question will do; else none
     """
 
     def __init__(
-        self, answers: Answers, key: Keyed, *, tags: dict[str, str], is_private: bool
+        self,
+        answers: Answers,
+        asks: Asks,
+        *,
+        tags: Mapping[str, str],
+        is_private: bool,
+        messages: Sequence[BaseMessage] = (),
     ) -> None:
-        self._answers, self._key, self._tags = answers, key, tags
-        self._is_private = is_private
+        self._answers, self._asks, self._tags = answers, asks, tags
+        self._is_private, self._messages = is_private, messages
         self._flight: Flight[Recalled] | None = None
-        self._led = ""
+        self._led: Asked | None = None
         self._goes_alone = False
 
     def find(self, spec: ModelSpec) -> Recalled | None:
         """The answer of an equal call; None where this call is to ask the model `spec`."""
-        if self._goes_alone or (key := self._key(spec)) is None:
+        if self._goes_alone or (asked := self._asks(spec)) is None:
             self._leave()
             return None
-        if self._flight is not None and self._flight.is_leader and self._led == key:
-            return self._look(key)
-        if self._flight is None or self._led != key:
+        is_new = self._led is None or self._led.key != asked.key
+        if self._flight is None or is_new:
             self._leave()
-            self._flight, self._led = self._answers.flights.join(key), key
+            self._flight, self._led = self._answers.flights.join(asked.key), asked
         flight = self._flight
         if flight.is_leader:
-            return self._look(key)
+            return self._look(spec, asked)
         if not flight.is_over:
             self._wait(flight)
         self._flight = None
@@ -78,19 +87,31 @@ class Recall:
             return flight.value
         return self.find(spec)  # its leader gave up: whoever is first now leads
 
-    def _look(self, key: str) -> Recalled | None:
-        found = self._answers.get(key)
-        if found is not None:
-            self._end(lambda flight: flight.done(found))
-            return found
-        if (wait_s := self._answers.elsewhere_s(key)) is not None:
+    def _look(self, spec: ModelSpec, asked: Asked) -> Recalled | None:
+        found = self._answers.get(asked.key)
+        if found is None and (wait_s := self._answers.elsewhere_s(asked.key)) is not None:
             raise Later(
                 "another process asks the same",
                 patience_s=wait_s,
                 gives_up=self._go_alone,
                 is_poll=True,
             )
-        return None
+        if found is None:
+            # Another process may have asked, and given its turn back, since the first look.
+            found = self._answers.after_turn(asked.key)
+        if found is None and (question := self._question(asked)) is not None:
+            found = self._answers.near(question)
+        if found is not None:
+            self._end(lambda flight: flight.done(found))
+        else:
+            self._answers.missed(asked.facets, self._all_tags(spec, asked))
+        return found
+
+    def _question(self, asked: Asked) -> Question | None:
+        return question(asked.facets, self._messages) if self._messages else None
+
+    def _all_tags(self, spec: ModelSpec, asked: Asked) -> dict[str, str]:
+        return {**self._tags, "model": spec.name, **facet_tag(asked.facets)}
 
     def _wait(self, flight: Flight[Recalled]) -> None:
         raise Later(
@@ -108,16 +129,24 @@ class Recall:
         if self._flight is not None:
             self._flight.hold()
 
-    def answered(self, messages: Sequence[AIMessage], *, pieces: Sequence[int] = ()) -> None:
-        """Keep the answer and give it to those who wait for it.
+    def answered(
+        self, spec: ModelSpec, messages: Sequence[AIMessage], *, pieces: Sequence[int] = ()
+    ) -> None:
+        """Keep the answer of `spec` and give it to those who wait for it.
 
         pieces: lengths in characters of the chunks it came in
         """
-        if self._flight is None:
+        asked = self._led
+        if self._flight is None or asked is None:
             return
         # Kept before those who wait are told, so that none who comes in between asks again.
         fresh = self._answers.put(
-            self._led, messages, pieces=pieces, tags=self._tags, is_private=self._is_private
+            asked.key,
+            messages,
+            pieces=pieces,
+            tags=self._all_tags(spec, asked),
+            is_private=self._is_private,
+            question=self._question(asked),
         )
         self._end(lambda flight: flight.done(fresh))
 
@@ -134,6 +163,6 @@ class Recall:
 
     def _end(self, tell: Callable[[Flight[Recalled]], None]) -> None:
         flight, self._flight = self._flight, None
-        if flight is not None and flight.is_leader:
-            self._answers.leave(self._led)
+        if flight is not None and flight.is_leader and self._led is not None:
+            self._answers.leave(self._led.key)
             tell(flight)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -16,6 +19,8 @@ from langgraph.types import Send
 
 from graphroute import RouteHints, optimize
 from graphroute.providers.scripted import ScriptedChat
+
+ROOT = Path(__file__).parents[2]
 
 
 class State(TypedDict, total=False):
@@ -285,3 +290,61 @@ def test_an_answer_costs_nothing_even_where_no_money_is_left() -> None:
     for _ in range(5):
         assert fast.invoke({})["notes"] == ["re: same"]
     assert len(chat.calls) == 1
+
+
+def test_nearly_the_same_question_is_answered_where_the_node_says_so() -> None:
+    chat = _exact()
+    graph = _one_node(lambda s: {"notes": [chat.invoke(s["text"]).text]})
+    fast = optimize(graph, nodes={"answer": RouteHints(cache="semantic")})
+    first = fast.invoke({"text": "What is the capital of France?"})["notes"]
+    assert fast.invoke({"text": "what is the capital of France"})["notes"] == first
+    assert fast.invoke({"text": "What is the capital of Spain?"})["notes"] != first
+    assert fast.invoke({"text": "What is not the capital of France?"})["notes"] != first
+    assert [r.cache for r in fast.records] == [None, "semantic", None, None]
+
+
+def test_nearly_the_same_question_is_another_one_elsewhere() -> None:
+    chat = _exact()
+    fast = optimize(_one_node(lambda s: {"notes": [chat.invoke(s["text"]).text]}))
+    fast.invoke({"text": "What is the capital of France?"})
+    fast.invoke({"text": "what is the capital of France"})
+    assert len(chat.calls) == 2
+
+
+def test_equal_calls_of_tools_have_ids_of_their_own() -> None:
+    def look(x: int) -> int:
+        """Look."""
+        return x
+
+    chat = ScriptedChat(name="exact", replies=[{"x": 1}], temperature=0)
+    bound = chat.bind_tools([look])
+    fast = optimize(_one_node(lambda s: {"messages": [bound.invoke("same"), bound.invoke("same")]}))
+    one, other = fast.invoke({"messages": []})["messages"]
+    assert len(chat.calls) == 1
+    assert one.tool_calls[0]["args"] == other.tool_calls[0]["args"] == {"x": 1}
+    assert one.tool_calls[0]["id"] != other.tool_calls[0]["id"]
+
+
+def test_two_processes_on_one_folder_ask_once(tmp_path: Any) -> None:
+    script = """
+import sys
+from tests.semantics.test_answer_cache import _exact, _one_node
+from graphroute import optimize
+chat = _exact(delay_s=0.3)
+graph = _one_node(lambda s: {"notes": [chat.invoke(s["text"]).text]})
+fast = optimize(graph, cache=True, store=sys.argv[1])
+sys.stdin.read(1)
+print(fast.invoke({"text": "why"})["notes"], len(chat.calls))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    pipe = subprocess.PIPE
+    pair = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for _ in range(2)
+    ]
+    for each in pair:
+        assert each.stdin
+        each.stdin.write("g")
+        each.stdin.flush()
+    said = [each.communicate(timeout=100)[0].split("] ") for each in pair]
+    assert [answer for answer, _ in said] == ["['re: why'"] * 2
+    assert sum(int(calls) for _, calls in said) == 1
