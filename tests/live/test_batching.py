@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live"), pytest.mark.tim
 ANIMALS = ("cat", "dog", "cow", "horse", "sheep", "goat", "duck", "mouse")
 TASK = (
     "Here is the name of an animal. Say in one word and in English what sound this animal makes, "
-    "as one would write it in a book for small children who learn to read. Animal: {} One word only."
+    "as one would write it in a book for small children. Animal: {} One word only."
 )
 
 
