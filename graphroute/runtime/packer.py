@@ -248,10 +248,10 @@ def _margin(spec: ModelSpec, size: int, spare_tokens: int) -> int:
 
 
 def _alike(known: Sequence[Packable]) -> bool:
-    """Whether all ask for an answer of the same form."""
+    """Whether all ask one model for an answer of the same form, made in the same way."""
+    requests = (each.request for each in known)
     forms = {
-        json.dumps([each.request.schema, each.request.stop], sort_keys=True, default=str)
-        for each in known
+        json.dumps([r.schema, r.stop, r.sampling], sort_keys=True, default=str) for r in requests
     }
     return len(forms) == 1 and len({each.spec.name for each in known}) == 1
 
