@@ -55,6 +55,7 @@ from graphroute.runtime.prompt_facts import prompt_facts
 from graphroute.runtime.recall import Recall, SharedFailure
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request, read
+from graphroute.runtime.tap import Heard, Tap
 from graphroute.runtime.till import UNPRICED, Till
 from graphroute.runtime.trial import Enough, Trial
 from graphroute.runtime.turn import Turn, begin_turn, is_control_flow
@@ -184,6 +185,7 @@ class Dispatch:
         self._recall: Recall | None = None
         self._waits: Choice | None = None
         self._place: Place | None = None
+        self._tried: str | None = None
         self._messages = messages
         self._shows_tokens = shows_tokens
         self.is_stream = False
@@ -357,7 +359,17 @@ class Dispatch:
         if not order and self._last_error is None:
             # Every feasible model is cooling down: asking one again beats failing unasked.
             order = list(self._rank(call, lambda _: False).order)
-        return self._affordable(order, call)
+        return self._affordable(self._with_tried_first(order, call), call)
+
+    def _with_tried_first(
+        self, order: list[ModelSpec], call: router.CallFacts
+    ) -> Sequence[ModelSpec]:
+        """The order, before it the model that is to be tried on this call, if one is."""
+        if self._policy.explore is not None and self._assignment is not None:
+            if self._tried is None and order and self._last_error is None:
+                self._tried = self._policy.explore(self._node, order, call.in_tokens) or ""
+            order.sort(key=lambda spec: spec.name != self._tried)
+        return order
 
     def _stronger(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Choice | Chore:
         """The model that is asked after a check refused an answer; `Enough` where none can be."""
@@ -594,6 +606,8 @@ class Dispatch:
         if self._assignment is None:
             return "no step of the plan"
         planned = self._assignment.model
+        if name == self._tried:
+            return "tried, to learn how good it is"
         return "plan" if name == planned else self._why_not(planned)
 
     def _why_not(self, planned: str) -> str:
@@ -861,19 +875,35 @@ class Dispatch:
                 "its limits allow"
             )
         own = self._own.price
-        self._policy.record(
-            self._record(
-                model=choice.spec.name,
-                why=why or choice.why,
-                usage=usage,
-                cost_nano=cost,
-                baseline_nano=_cost_nano(own, usage) if own.is_known else None,
-                cap_tokens=choice.cap_tokens,
-                error=error,
-                cache=choice.recalled or None,
-                verdict=verdict,
-            )
+        record = self._record(
+            model=choice.spec.name,
+            why=why or choice.why,
+            usage=usage,
+            cost_nano=cost,
+            baseline_nano=_cost_nano(own, usage) if own.is_known else None,
+            cap_tokens=choice.cap_tokens,
+            error=error,
+            cache=choice.recalled or None,
+            verdict=verdict,
         )
+        self._policy.record(record)
+        if self._policy.tap is not None and why is None and error is None:
+            self._tell(self._policy.tap, record)
+
+    def _tell(self, tap: Tap, record: CallRecord) -> None:
+        """Let a listener have the call as it was made; a list of prompts is not one call."""
+        if self._answer is not None and self._answers == 1:
+            tap(
+                Heard(
+                    own=self.own,
+                    messages=tuple(self._messages),
+                    stop=self.stop,
+                    kwargs=dict(self.kwargs),
+                    answer=self._answer,
+                    record=record,
+                    is_private=self._must_stay,
+                )
+            )
 
     def _record_failure(self, error: BaseException) -> None:
         self._policy.record(

@@ -27,6 +27,7 @@ from graphroute.runtime.foretold import foretold
 from graphroute.runtime.leaning import Usual
 from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
+from graphroute.runtime.tap import Tap
 
 if TYPE_CHECKING:
     from graphroute.runtime.node_cache.cache import NodeCache
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORDS = 100_000
 """Records kept in memory per optimized graph; the oldest go first."""
+
+
+Explore = Callable[[str, Sequence[ModelSpec], int], str | None]
 
 
 class Prompts(Protocol):
@@ -59,8 +63,11 @@ class Policy:
     admission: holds each model to what it takes at once; None: every call is made at once
     batch_service: a model's way to answer later for less, None where it has none
     ask: pauses a run at its limit until somebody gives it a new one
+    explore: names the model to try on a call of a node instead of the first of those that can serve
+        it (of so many prompt tokens); None: the plan's choice is never passed over
     sink: takes each record as well, to keep it beyond this process; one that raises is dropped
     keep_text: records carry prompts and answers (never those of private nodes)
+    tap: told each answered call with its messages and arguments; None: nobody listens
     last_run_id: of the run that began last, `""` before the first
     """
 
@@ -83,8 +90,10 @@ class Policy:
     admission: Admission | None = None
     batch_service: Callable[[BaseChatModel], BatchService | None] = lambda _: None
     ask: Ask | None = None
+    explore: Explore | None = None
     sink: Callable[[CallRecord], None] | None = None
     keep_text: bool = False
+    tap: Tap | None = None
     last_run_id: str = ""
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
