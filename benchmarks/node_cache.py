@@ -66,7 +66,7 @@ def chain(words: list[str], runs: Counter[int], **compiled: Any) -> Any:
             runs[number] += 1
             return {"out": f"{state.get('out', state['text'])} {word}"}
 
-        policy = CachePolicy() if compiled.get("cache") is not None else None
+        policy: Any = CachePolicy() if compiled.get("cache") is not None else None
         builder.add_node(f"n{number}", route(cache=True)(node), cache_policy=policy)
         builder.add_edge(before, f"n{number}")
 
@@ -129,7 +129,7 @@ def fan(runs: Counter[str], **compiled: Any) -> Any:
         return {"outs": [state["text"].upper()]}
 
     builder = StateGraph(State)
-    policy = CachePolicy() if compiled.get("cache") is not None else None
+    policy: Any = CachePolicy() if compiled.get("cache") is not None else None
     builder.add_node("judge", judge, cache_policy=policy)
     sends = [Send("judge", {"text": "same"}) for _ in range(SENDS)]
     builder.add_conditional_edges(START, lambda _: sends, ["judge"])
