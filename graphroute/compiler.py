@@ -16,19 +16,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphroute import keeping, memory, registry, serving
+from graphroute import keeping, learning, memory, registry, serving
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
 from graphroute.frontend.cacheable import cacheable
 from graphroute.frontend.langgraph import Walked, walk
-from graphroute.ir.evidence import Evidence, evidence_of
+from graphroute.ir.evidence import Evidence
 from graphroute.ir.facts import Observed
 from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
+from graphroute.ir.learning import Learn
 from graphroute.ir.node_cache import CacheableNode, Caching
 from graphroute.ir.plan import Plan
+from graphroute.ir.record import CallRecord
 from graphroute.ir.rest import Happened
 from graphroute.ir.storage import Store
 from graphroute.keeping import home as home
+from graphroute.learning import Past
 from graphroute.memory import MemoryLimit
 from graphroute.planner import make_plan
 from graphroute.planning.observe import observe
@@ -65,6 +68,7 @@ class Compilation:
     batch: str | BatchPolicy | None = None
     memory_limit_bytes: MemoryLimit = "auto"
     kept: Store = field(default_factory=Store)
+    learn: bool | Learn | None = None
 
     def walked(self) -> Walked:
         """The graph as data, with the hints of `@route` and `nodes=`."""
@@ -73,6 +77,22 @@ class Compilation:
     def pool(self, walked: Walked) -> Pool:
         """The models a plan may choose from."""
         return build_pool(self.models, walked.chats, budgeted=self.budget.is_limited)
+
+    def planned(self, walked: Walked, pool: Pool) -> Graph:
+        """The graph that is planned: without `models=`, each node keeps to its own."""
+        if self.models is None:
+            return _with_own_models_only(walked.graph, pool.catalog.names)
+        return walked.graph
+
+    def past(self, walked: Walked, pool: Pool) -> Past:
+        """What earlier runs of this graph left behind, in this process or any other."""
+        if self.learn is False:
+            return Past()
+        records = keeping.record_store(self.kept)
+        options = learning.stated(self.learn)
+        return learning.past_of(
+            self.planned(walked, pool).fingerprint, records, self.store, options
+        )
 
     def plan(
         self,
@@ -86,9 +106,7 @@ class Compilation:
 
         observed, judged: what earlier runs showed, and how their answers were found
         """
-        graph = walked.graph
-        if self.models is None:
-            graph = _with_own_models_only(graph, pool.catalog.names)
+        graph = self.planned(walked, pool)
         step_scorer = registry.build("scorers", "structural")
         if not isinstance(step_scorer, StepScorer):  # pragma: no cover - contract-tested
             raise TypeError("scorer 'structural' scores no steps")
@@ -102,7 +120,7 @@ class Compilation:
             seed=self.seed,
             step_scorer=step_scorer,
             observed=observed,
-            qualities=judged,
+            qualities=learning.levelled(judged or {}, graph, pool.catalog, step_scorer),
         )
         cached = (str(each) for each in self.cacheable(walked)[1])
         remarks = (*graph.warnings, *pool.warnings, *_remarks(graph, self.batch), *cached)
@@ -163,12 +181,14 @@ def compilation(
     batch: str | BatchPolicy | None = None,
     store: str | Path | Store | bool | None = None,
     memory_limit_bytes: MemoryLimit = "auto",
+    learn: bool | Learn | None = None,
     seed: int = 0,
 ) -> Compilation:
     """Check the arguments of `optimize()` and keep them."""
     limits = budget if isinstance(budget, Budget) else Budget(per_run_usd=budget)
     kept = keeping.stated(store)
     memory.check(memory_limit_bytes)
+    learning.stated(learn)
     for name, hints in (nodes or {}).items():
         if not isinstance(hints, RouteHints):
             raise InvalidValue(
@@ -190,6 +210,7 @@ def compilation(
         cache=cache,
         batch=batch,
         memory_limit_bytes=memory_limit_bytes,
+        learn=learn,
     )
 
 
@@ -206,6 +227,7 @@ def plan(
     batch: str | BatchPolicy | None = None,
     store: str | Path | Store | bool | None = None,
     memory_limit_bytes: MemoryLimit = "auto",
+    learn: bool | Learn | None = None,
     seed: int = 0,
 ) -> Plan:
     """The plan `optimize()` would run by; opens no model and runs nothing.
@@ -225,10 +247,13 @@ def plan(
         batch=batch,
         store=store,
         memory_limit_bytes=memory_limit_bytes,
+        learn=learn,
         seed=seed,
     )
     walked = job.walked()
-    return job.plan(walked, job.pool(walked))
+    pool = job.pool(walked)
+    past = job.past(walked, pool)
+    return job.plan(walked, pool, observed=_observed(past, (), walked, pool), judged=past.evidence)
 
 
 def optimize(
@@ -244,6 +269,7 @@ def optimize(
     batch: str | BatchPolicy | None = None,
     store: str | Path | Store | bool | None = None,
     memory_limit_bytes: MemoryLimit = "auto",
+    learn: bool | Learn | None = None,
     seed: int = 0,
 ) -> Any:
     """A stand-in for a compiled LangGraph graph whose model calls follow a plan.
@@ -265,7 +291,10 @@ def optimize(
         else the user's data folder); a `Store` says what is kept there, False keeps no records
     memory_limit_bytes: what local models may hold together; `"auto"`: what this machine has free,
         where not all of them would fit; None for no limit
-    seed: for whatever is drawn at random; the same input and seed give the same plan
+    learn: None: a plan starts from what earlier recorded runs of the graph showed; True or a
+        `Learn`: moreover, while it runs, drift is looked for, a share of the budget goes to trying
+        other models, and the graph is planned again as it learns; False: earlier runs do not count
+    seed: for whatever is drawn at random; the same input, records and seed give the same plan
 
     Returns an object of the graph's own class with `plan`, `records`, `report()`, `replan()`,
     `feedback(run_id, score, node=None)` and `last_run_id`.
@@ -295,11 +324,14 @@ def optimize(
         batch=batch,
         store=store,
         memory_limit_bytes=memory_limit_bytes,
+        learn=learn,
         seed=seed,
     )
     walked = job.walked()
     pool = job.pool(walked)
-    made = _feasible(job.plan(walked, pool))
+    past = job.past(walked, pool)
+    seen = _observed(past, (), walked, pool)
+    made = _feasible(job.plan(walked, pool, observed=seen, judged=past.evidence))
     is_bound = job.budget.is_limited or job.deadline_s is not None or job.objective == "cost"
     if is_bound and made.assignments:
         made.rest(Happened())  # builds its tables now, not inside the first run that needs them
@@ -330,7 +362,6 @@ def optimize(
             seed=job.seed,
         ),
         batch_service=service_for,
-        sink=None if records is None else records.add,
         keep_text=job.kept.keep_text,
     )
     if records is not None:
@@ -339,10 +370,9 @@ def optimize(
     def replan() -> Plan:
         again = job.walked()
         models_now = job.pool(again)
-        overhead = {spec.name: spec.overhead_tokens for spec in models_now.catalog}
-        seen = observe(policy.records, again.graph, overhead=overhead)
+        seen = _observed(past, policy.records, again, models_now)
         policy.plan = _feasible(
-            job.plan(again, models_now, observed=seen, judged=evidence_of(policy.records))
+            job.plan(again, models_now, observed=seen, judged=learnt.evidence())
         )
         policy.catalog, policy.own, policy.open, policy.chats = (
             models_now.catalog,
@@ -352,10 +382,25 @@ def optimize(
         )
         return policy.plan
 
-    def report(shared: Policy) -> Report:
-        return Report.of(shared.records, plan=shared.plan)
+    options = learning.stated(job.learn)
+    learnt = learning.begun(
+        options,
+        past,
+        budget_nano=job.budget.per_run_nano,
+        has_choice=job.models is not None,
+        seed=job.seed,
+    )
+    learning.attach(
+        learnt,
+        policy,
+        keep=None if records is None else records.add,
+        replan=None if options is None else replan,
+    )
 
-    feedback = keeping.feedback_on(policy, records)
+    def report(shared: Policy) -> Report:
+        return Report.of(shared.records, plan=shared.plan, alarms=learnt.alarms)
+
+    feedback = learning.taught_by(keeping.feedback_on(policy, records), learnt, policy)
     routing = Routing(
         policy,
         report=report,
@@ -365,6 +410,16 @@ def optimize(
         store=records,
     )
     return wrap(job.graph, routing)
+
+
+def _observed(
+    past: Past, records: Sequence[CallRecord], walked: Walked, pool: Pool
+) -> Observed | None:
+    """What earlier runs and those of this process showed of branches, loops and tokens."""
+    if not past.records and not records:
+        return None
+    overhead = {spec.name: spec.overhead_tokens for spec in pool.catalog}
+    return observe((*past.records, *records), walked.graph, overhead=overhead)
 
 
 def _lacks_memory(made: Plan) -> bool:

@@ -9,6 +9,8 @@
 | `Solver` | which model for which step? | `solvers/` |
 | `Signal` | what is this machine like now? | `signals/` |
 | `Cache` | where is kept what need not be computed again? | `caches/` |
+| `Learner` | which other model is worth trying on this call? | `learners/` |
+| `DriftDetector` | has a figure's mean moved? | `learners/` |
 | `BatchService` | how does a provider answer later, for less? | `providers/` |
 | `BatchPolicy` | which calls wait for one another, and who goes next? | `batching/` |
 
@@ -26,6 +28,7 @@ from graphroute.ir.batch import BatchLook, Flush, Gathering, Hold, Waiting
 from graphroute.ir.cache import CacheEntry, CacheFind, CacheStats
 from graphroute.ir.catalog import Model, ModelSpec
 from graphroute.ir.graph import Graph, Node
+from graphroute.ir.learning import Look, Shift
 from graphroute.ir.problem import Floats, Ints, Problem, Solution
 from graphroute.ir.profile import StepScore
 
@@ -178,6 +181,28 @@ class Signal(Protocol):
 
     def read(self) -> Mapping[str, float]:
         """Figures by name, each with its unit at the end; what is not known is left out."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Says which model to try on a call instead of the plan's; may be asked from any thread."""
+
+    name: str
+
+    def challenger(self, look: Look) -> str | None:
+        """Another arm than the first, by name; None where the plan's choice should answer."""
+        ...
+
+
+@runtime_checkable
+class DriftDetector(Protocol):
+    """Watches one stream of figures; begins anew after each shift that it has told."""
+
+    name: str
+
+    def update(self, value: float) -> Shift | None:
+        """Take the next value; the shift of the mean, where this value makes it sure."""
         ...
 
 

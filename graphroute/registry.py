@@ -20,7 +20,7 @@ from typing import Literal
 
 from graphroute.errors import InvalidValue, ProviderUnavailable
 
-Family = Literal["batching", "caches", "providers", "scorers", "signals", "solvers"]
+Family = Literal["batching", "caches", "learners", "providers", "scorers", "signals", "solvers"]
 
 
 def names(family: Family) -> tuple[str, ...]:

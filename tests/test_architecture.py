@@ -47,6 +47,7 @@ FLOORS: dict[str, int] = {
     "planner": 4,
     "compiler": 4,
     "keeping": 4,
+    "learning": 4,
     "serving": 4,
     "cli": 5,
     "compat": 5,

@@ -18,15 +18,22 @@ from graphroute.ir.record import CallRecord
 class Evidence:
     """Judged answers of one model at one node, each split into good + bad = 1; finite and ≥ 0.
 
+    borrowed: how many of them are no answers of this node but what like nodes say (≤ good + bad)
+
     >>> Evidence(good=3, bad=1).answers
     4
     """
 
     good: float
     bad: float
+    borrowed: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in (("good", self.good), ("bad", self.bad)):
+        for name, value in (
+            ("good", self.good),
+            ("bad", self.bad),
+            ("borrowed", self.borrowed),
+        ):
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not math.isfinite(value) or value < 0:
                 raise InvalidValue(
@@ -35,8 +42,13 @@ class Evidence:
 
     @property
     def answers(self) -> float:
-        """How many answers were judged."""
+        """How many answers it is worth."""
         return self.good + self.bad
+
+    @property
+    def judged(self) -> float:
+        """How many answers of this very node were judged."""
+        return max(0.0, self.good + self.bad - self.borrowed)
 
 
 def evidence_of(records: Iterable[CallRecord]) -> Mapping[tuple[str, str], Evidence]:

@@ -76,7 +76,7 @@ def weigh(profile: Profile, catalog: Catalog, known: Known) -> Weighed:
             row = _means(weight, chances, catalog, seen)
             # What its author stated about a step stays as stated.
             score = score if is_stated else _narrowed(score, weight, seen)
-        judged = sum(e.answers for e in seen.values())
+        judged = sum(e.judged for e in seen.values())
         nodes.append(replace(node, score=score, judged=judged))
         if seen or not is_stated:
             qualities |= zip(((node.node, m) for m in catalog.names), row.tolist(), strict=True)
@@ -137,12 +137,13 @@ def _narrowed(score: StepScore, weight: Floats, seen: Mapping[str, Evidence]) ->
     below = np.cumsum(weight)
     low, high = (float(np.interp(q, below, _GRID)) for q in (0.05, 0.95))
     middle = min(max(float(weight @ _GRID), 0.0), 1.0)
-    answers = sum(e.answers for e in seen.values())
+    answers = round(sum(e.judged for e in seen.values()))
+    said = f", {answers} judged answer{'' if answers == 1 else 's'}" if answers else ", like nodes"
     return StepScore(
         difficulty=round(middle, 4),
         low=round(min(max(low, 0.0), middle), 4),
         high=round(max(min(high, 1.0), middle), 4),
-        reason=f"{score.reason}, {answers:.0f} judged answer{'' if answers == 1 else 's'}",
+        reason=score.reason + said,
     )
 
 

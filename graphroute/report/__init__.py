@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.learning import Alarm
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.report.saving import Saving, saving
@@ -42,6 +43,7 @@ class Report:
     nodes: in the plan's order, then as they were met; models: dearest first
     saving: None where no own model's price is known
     fingerprint: of the planned graph, None if no plan was given
+    alarms: drifts found while the graph ran, oldest first; only `optimize(learn=…)` looks for them
     """
 
     runs: int
@@ -51,9 +53,16 @@ class Report:
     saving: Saving | None
     fingerprint: str | None = None
     planned: tuple[tuple[str, str], ...] = field(default=())
+    alarms: tuple[Alarm, ...] = field(default=())
 
     @classmethod
-    def of(cls, records: Sequence[CallRecord], *, plan: Plan | None = None) -> Report:
+    def of(
+        cls,
+        records: Sequence[CallRecord],
+        *,
+        plan: Plan | None = None,
+        alarms: Sequence[Alarm] = (),
+    ) -> Report:
         """Sum `records` up; `plan` gives the order of the nodes and what was planned."""
         planned = tuple((a.node, a.model) for a in plan.assignments) if plan else ()
         models = grouped(records, lambda r: r.model, lambda r: r.node)
@@ -67,6 +76,7 @@ class Report:
             saving=saving(records),
             fingerprint=plan.graph.fingerprint if plan else None,
             planned=planned,
+            alarms=tuple(alarms),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def plain(report: Report) -> str:
         f"{usd(node.cost_usd)}, {node.time_s:.1f} s{notes(node, '; ')}"
         for node in report.nodes
     ]
+    lines += [f"drift: {alarm}" for alarm in report.alarms]
     return "\n".join(lines)
 
 

@@ -1,0 +1,158 @@
+"""One graph learning from its calls as they end: evidence, alarms, experiments, and when to plan.
+
+It acts on nothing by itself: what plans again, and whom an alarm is told, are arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from graphroute.ir.catalog import ModelSpec
+from graphroute.ir.evidence import Evidence
+from graphroute.ir.feedback import Credit
+from graphroute.ir.hints import RouteHints
+from graphroute.ir.learning import Alarm, Learn
+from graphroute.ir.plan import Plan
+from graphroute.ir.record import CallRecord
+from graphroute.learners._allowance import Allowance
+from graphroute.learners._answers import Answers
+from graphroute.learners._explorer import Explorer
+from graphroute.learners._sums import sums_of
+from graphroute.learners._watch import Watch
+from graphroute.protocols import DriftDetector, Learner
+
+logger = logging.getLogger(__name__)
+
+KEPT_ALARMS: Final = 1000
+KEPT_RUNS: Final = 4096
+REPLAN_SHARE: Final = 0.1
+"""Part of all judged answers that are new before the graph is planned again."""
+
+
+class Learning:
+    """What one optimized graph learns; may be used from any thread.
+
+    start: what earlier runs showed, by (node, model)
+    budget_nano: what a run may spend, None without a limit
+    learner, detector: None where nothing is tried, or nothing watched
+    """
+
+    def __init__(
+        self,
+        options: Learn,
+        *,
+        start: Mapping[tuple[str, str], Evidence],
+        budget_nano: int | None = None,
+        learner: Learner | None = None,
+        detector: Callable[[], DriftDetector] | None = None,
+    ) -> None:
+        self._options, self._budget_nano = options, budget_nano
+        self.answers = Answers(start, half_life=options.half_life)
+        self.allowance = Allowance(share=options.explore_share)
+        self._watch = None if detector is None else Watch(detector)
+        self._explorer = None
+        if learner is not None and options.explore_share > 0:
+            self._explorer = Explorer(
+                learner,
+                self.allowance,
+                answers=self.answers.count,
+                max_weight=options.max_weight,
+            )
+        self._alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
+        self._runs: dict[str, None] = {}
+        self._has_drifted = False
+        self._lock = threading.Lock()
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Drifts found so far, oldest first."""
+        return tuple(self._alarms)
+
+    @property
+    def explores(self) -> bool:
+        """Whether it may ever ask another model than the plan's."""
+        return self._explorer is not None
+
+    def note(self, record: CallRecord) -> None:
+        """Take a finished call."""
+        self._earn(record)
+        shown = sums_of(record)
+        if shown is not None and record.quality is not None:
+            self.answers.add(record.node, record.model, record.quality)
+        if self._watch is not None:
+            for alarm in self._watch.note(record):
+                self._raise(alarm)
+
+    def credit(self, credits_given: Sequence[Credit], records: Sequence[CallRecord]) -> None:
+        """Take what feedback said of nodes; the records tell which models had served them."""
+        for said in credits_given:
+            served = [
+                r.model
+                for r in records
+                if r.run_id == said.run_id and r.node == said.node and r.model and r.error is None
+            ]
+            for model in served:
+                self.answers.add(said.node, model, said.score, said.weight / len(served))
+            if self._watch is not None and said.weight >= 1 and len(set(served)) == 1:
+                for alarm in self._watch.judged(said.node, served[0], said.score):
+                    self._raise(replace(alarm, run_id=said.run_id))
+
+    def evidence(self) -> Mapping[tuple[str, str], Evidence]:
+        """Judged answers by (node, model), as much as each counts now."""
+        return self.answers.evidence()
+
+    def is_due(self) -> bool:
+        """Whether enough is new to plan again; asking counts as having planned."""
+        with self._lock:
+            new = self.answers.since_plan
+            least = max(self._options.replan_after, REPLAN_SHARE * self.answers.total)
+            if not self._has_drifted and new < least:
+                return False
+            self._has_drifted = False
+            self.answers.planned()
+            return True
+
+    def challenger(
+        self,
+        node: str,
+        specs: Sequence[ModelSpec],
+        *,
+        in_tokens: int,
+        plan: Plan,
+        hints: RouteHints,
+    ) -> str | None:
+        """The model to try on a call instead of the first of `specs`, or None."""
+        if self._explorer is None:
+            return None
+        return self._explorer.challenger(node, specs, in_tokens=in_tokens, plan=plan, hints=hints)
+
+    def _earn(self, record: CallRecord) -> None:
+        if self._budget_nano is None:
+            self.allowance.earn(record.cost_nano)
+            return
+        with self._lock:
+            is_new = record.run_id not in self._runs
+            self._runs[record.run_id] = None
+            while len(self._runs) > KEPT_RUNS:
+                del self._runs[next(iter(self._runs))]
+        if is_new:
+            self.allowance.earn(self._budget_nano)
+
+    def _raise(self, alarm: Alarm) -> None:
+        self._alarms.append(alarm)
+        logger.warning("drift: %s", alarm)
+        if alarm.model and alarm.figure in ("quality", "out_tokens"):
+            # Answers of other lengths may come from another model behind the same name.
+            self.answers.widen(alarm.node, alarm.model, since=alarm.since)
+        with self._lock:
+            self._has_drifted = True
+        if self._options.on_drift is not None:
+            try:
+                self._options.on_drift(alarm)
+            except Exception as fault:
+                logger.warning("on_drift raised %s: %s", type(fault).__name__, fault)

@@ -1,0 +1,109 @@
+"""The streams of figures of a graph, each with a detector: records go in, alarms come out.
+
+| of each node × model | of the prompts of each node |
+|---|---|
+| quality of judged answers | length of the prompt (logarithm) |
+| cost, latency, tokens of the answer (logarithms) | difficulty, where it was scored |
+
+The streams of figures above 0 are logarithms, because what is usual there is a factor. A detector
+begins anew after its alarm, so a change is told once.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from graphroute.ir.hints import NANO
+from graphroute.ir.learning import Alarm, Figure, Shift
+from graphroute.ir.record import CallRecord
+from graphroute.protocols import DriftDetector
+
+MOST_STREAMS: Final = 4096
+"""Node × model × figure that are watched; further ones are not."""
+
+_LOGS: Final = frozenset({"cost", "latency", "out_tokens", "prompt_length"})
+
+
+class Watch:
+    """All streams of one graph; may be called from any thread.
+
+    build: makes the detector of a stream
+    """
+
+    def __init__(self, build: Callable[[], DriftDetector]) -> None:
+        self._build = build
+        self._streams: dict[tuple[str, str, Figure], DriftDetector] = {}
+        self._lock = threading.Lock()
+
+    def note(self, record: CallRecord) -> tuple[Alarm, ...]:
+        """Take the figures of a finished call; what they give away, if anything."""
+        found = []
+        with self._lock:
+            for model, figure, value in figures_of(record):
+                if (shift := self._update(record.node, model, figure, value)) is not None:
+                    found.append(_alarm(record, model, figure, shift))
+        return tuple(found)
+
+    def judged(self, node: str, model: str, score: float) -> tuple[Alarm, ...]:
+        """Take a score in [0, 1] that a person gave one answer."""
+        with self._lock:
+            shift = self._update(node, model, "quality", score)
+        if shift is None:
+            return ()
+        return (
+            Alarm(
+                node=node,
+                model=model,
+                figure="quality",
+                before=shift.before,
+                after=shift.after,
+                since=shift.since,
+            ),
+        )
+
+    def _update(self, node: str, model: str, figure: Figure, value: float) -> Shift | None:
+        key = (node, model, figure)
+        if (detector := self._streams.get(key)) is None:
+            if len(self._streams) >= MOST_STREAMS:
+                return None
+            detector = self._streams[key] = self._build()
+        return detector.update(value)
+
+
+def figures_of(record: CallRecord) -> Iterator[tuple[str, Figure, float]]:
+    """(model or `""`, figure, value) of a call, as the detectors take it."""
+    if record.error is not None:
+        return
+    if record.prompt_chars > 0:
+        yield "", "prompt_length", math.log(record.prompt_chars)
+    if record.difficulty is not None:
+        yield "", "difficulty", record.difficulty
+    if record.cache is not None or not record.model:
+        return
+    if record.quality is not None:
+        yield record.model, "quality", record.quality
+    if record.cost_nano > 0:
+        yield record.model, "cost", math.log(record.cost_nano / NANO)
+    if record.took_s > 0:
+        yield record.model, "latency", math.log(record.took_s)
+    if record.out_tokens > 0 and record.cap_tokens is None:
+        yield record.model, "out_tokens", math.log(record.out_tokens)
+
+
+def _alarm(record: CallRecord, model: str, figure: Figure, shift: Shift) -> Alarm:
+    def shown(value: float) -> float:
+        return math.exp(value) if figure in _LOGS else value
+
+    return Alarm(
+        node=record.node,
+        model=model,
+        figure=figure,
+        before=shown(shift.before),
+        after=shown(shift.after),
+        since=shift.since,
+        run_id=record.run_id,
+        at_s=record.started_s + record.took_s,
+    )

@@ -1,0 +1,205 @@
+"""Learning, put together: what earlier runs left in the store and in an imported profile.
+
+```
+records.sqlite3 ─┐ the last calls of this graph
+profile.json ────┼─► parts, no run twice ─► fold ─► evidence ─► + node classes ─► make_plan
+this process ────┘
+```
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from graphroute import registry
+from graphroute.errors import GraphrouteError, InvalidValue
+from graphroute.ir.catalog import Catalog
+from graphroute.ir.evidence import Evidence
+from graphroute.ir.feedback import Credit
+from graphroute.ir.graph import Graph
+from graphroute.ir.learned import DAY_S, LearnedProfile, joined
+from graphroute.ir.learned_file import load_profile
+from graphroute.ir.learning import Learn
+from graphroute.ir.node_class import class_of
+from graphroute.ir.quality import success
+from graphroute.ir.record import CallRecord
+from graphroute.ir.tally import Span
+from graphroute.learners._fold import fold
+from graphroute.learners._levels import with_classes
+from graphroute.learners._loop import Learning
+from graphroute.learners._sums import parts_of
+from graphroute.protocols import DriftDetector, Learner, StepScorer
+from graphroute.runtime.policy import Policy
+from graphroute.store.records import RecordStore
+
+logger = logging.getLogger(__name__)
+
+MOST_CALLS: Final = 5_000
+"""Calls of a graph that are read back for a plan: the latest; reading them takes about 0.1 s."""
+
+PROFILE: Final = "profile.json"
+"""The imported profile, beside the records."""
+
+Table = Mapping[tuple[str, str], Evidence]
+
+
+def _no_evidence() -> Table:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What earlier runs of a graph left: the latest calls, and judged answers by (node, model)."""
+
+    records: tuple[CallRecord, ...] = ()
+    evidence: Table = field(default_factory=_no_evidence)
+
+
+def stated(learn: object) -> Learn | None:
+    """What `learn=` says: True or a `Learn` learns while the graph runs; None, False do not."""
+    match learn:
+        case Learn():
+            return learn
+        case True:
+            return Learn()
+        case None | False:
+            return None
+    raise InvalidValue(
+        f"learn={learn!r}", value=learn, next_step="give True, False or graphroute.Learn(…)"
+    )
+
+
+def past_of(
+    fingerprint: str, store: RecordStore | None, folder: Path, options: Learn | None = None
+) -> Past:
+    """What earlier runs of the graph left; nothing, with a warning, where it cannot be read."""
+    records: tuple[CallRecord, ...] = ()
+    credited: tuple[tuple[Credit, str], ...] = ()
+    profile = LearnedProfile()
+    span = Span(graph=fingerprint)
+    try:
+        if store is not None and store.path.exists():
+            records = tuple(store.records(span, limit=MOST_CALLS))
+            since = replace(span, since_s=records[0].started_s) if records else span
+            credited = store.credits(since)
+        if (file := folder / PROFILE).exists():
+            profile = load_profile(file.read_bytes())
+    except (GraphrouteError, OSError) as fault:
+        logger.warning("planned without what earlier runs showed: %s", fault)
+    own = LearnedProfile(parts=parts_of(records, credited))
+    rates = options or Learn()
+    sums = fold(
+        joined(own, LearnedProfile(parts=profile.of(fingerprint))).parts,
+        today=int(time.time() // DAY_S),
+        half_life=rates.half_life,
+        half_life_days=rates.half_life_days,
+    )
+    evidence = {
+        key: Evidence(good=each.good, bad=each.bad)
+        for key, each in sums.items()
+        if each.answers > 0
+    }
+    return Past(records=records, evidence=evidence)
+
+
+def levelled(evidence: Table, graph: Graph, catalog: Catalog, scorer: StepScorer) -> Table:
+    """The evidence with what like nodes add to it (`learners._levels`)."""
+    nodes = [node for node in graph.nodes if node.may_call_model]
+    if not evidence or len(nodes) < 2:
+        return evidence
+    expected: dict[tuple[str, str], float] = {}
+    for node in nodes:
+        stated_by_author = node.hints.complexity
+        hard = scorer.step(node, graph).difficulty if stated_by_author is None else stated_by_author
+        expected |= {(node.name, m.name): success(hard, m.ability) for m in catalog}
+    return with_classes(
+        evidence,
+        classes={node.name: class_of(node) for node in nodes},
+        models=catalog.names,
+        expected=expected,
+    )
+
+
+def begun(
+    options: Learn | None, past: Past, *, budget_nano: int | None, has_choice: bool, seed: int
+) -> Learning:
+    """The learning of one optimized graph; without `options` it only keeps count.
+
+    has_choice: whether other models than the graph's own may serve at all
+    """
+    if options is None:
+        return Learning(Learn(explore_share=0.0), start=past.evidence)
+    learner = registry.build("learners", options.learner, seed=seed)
+    if not isinstance(learner, Learner):
+        raise InvalidValue(
+            f"{options.learner!r} chooses no model",
+            value=options.learner,
+            next_step="use learner='thompson'",
+        )
+    if not isinstance(registry.build("learners", options.detector), DriftDetector):
+        raise InvalidValue(
+            f"{options.detector!r} detects no drift",
+            value=options.detector,
+            next_step="use detector='page_hinkley'",
+        )
+    return Learning(
+        options,
+        start=past.evidence,
+        budget_nano=budget_nano,
+        learner=learner if has_choice else None,
+        detector=cast(
+            Callable[[], DriftDetector], partial(registry.build, "learners", options.detector)
+        ),
+    )
+
+
+def attach(
+    learning: Learning,
+    policy: Policy,
+    *,
+    keep: Callable[[CallRecord], None] | None,
+    replan: Callable[[], Any] | None,
+) -> None:
+    """Let every finished call teach, and let the plan follow.
+
+    keep: takes each record as well; replan: called, in the thread of the call that ended, when
+        enough is new; None where nobody plans by itself
+    """
+
+    def sink(record: CallRecord) -> None:
+        learning.note(record)
+        if keep is not None:
+            keep(record)
+        if replan is not None and learning.is_due():
+            try:
+                replan()
+            except GraphrouteError as fault:
+                logger.warning("the plan stays as it is: %s", fault)
+
+    policy.sink = sink
+    if learning.explores:
+        policy.explore = lambda node, specs, in_tokens: learning.challenger(
+            node, specs, in_tokens=in_tokens, plan=policy.plan, hints=policy.hints_for(node)
+        )
+
+
+GiveFeedback = Callable[[str, object, str | None, str], None]
+
+
+def taught_by(give: GiveFeedback, learning: Learning, policy: Policy) -> GiveFeedback:
+    """Feedback that is learnt from as well."""
+
+    def also(run_id: str, score: object, node: str | None, reason: str) -> None:
+        known = len(policy.credits)
+        give(run_id, score, node, reason)
+        new: Sequence[Credit] = [c for c in policy.credits[known:] if c.run_id == run_id]
+        learning.credit(new, policy.records)
+
+    return also
