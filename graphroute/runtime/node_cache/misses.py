@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -38,6 +39,20 @@ class Trace:
     def version(self) -> tuple[Any, ...]:
         """All but the state."""
         return tuple(sorted(self.code.items())), self.model, self.context
+
+
+def facets(trace: Trace) -> dict[str, str]:
+    """A digest of each part of what a result hangs on, by its name in words.
+
+    >>> trace = Trace(code={"code of 'clean'": "1"}, model="", context="",
+    ...               reads=(("key", "text", "3"),))
+    >>> sorted(facets(trace))
+    ["code of 'clean'", "state key 'text'"]
+    """
+    state = {_named(kind, name): digest for kind, name, digest in trace.reads}
+    run = {"model": trace.model, "the run's configuration": trace.context}
+    told = {**{name: text for name, text in run.items() if text}, **state, **trace.code}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in told.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +159,11 @@ def _changed(name: str, now: str, before: str) -> str:
 
 
 def _of_state(kind: str, name: str) -> str:
+    return f"{_named(kind, name)} changed"
+
+
+def _named(kind: str, name: str) -> str:
+    """A part of the state in words."""
     if kind == "all":
-        return "the state changed"
-    if kind == "names":
-        return "which keys the state has changed"
-    return f"state {kind} {name!r} changed"
+        return "the state"
+    return "the set of the state's keys" if kind == "names" else f"state {kind} {name!r}"

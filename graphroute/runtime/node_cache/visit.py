@@ -24,8 +24,9 @@ from graphroute.ir.node_cache import CacheableNode, CodeKey, NodeRecord, Unclear
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import CallRecord
 from graphroute.runtime.flight import Flight
+from graphroute.runtime.near_miss import facet_tag
 from graphroute.runtime.node_cache import asked, results
-from graphroute.runtime.node_cache.misses import Trace, why_missed
+from graphroute.runtime.node_cache.misses import Trace, facets, why_missed
 from graphroute.runtime.node_cache.reads import ALL, Read, Reads
 from graphroute.runtime.node_cache.shelf import Entry, Shelf, dump_entry, load_entry
 from graphroute.runtime.node_cache.state import State
@@ -273,13 +274,11 @@ class Visit:
     def _store(self, raw: bytes, reads: tuple[Read, ...], changed: frozenset[str]) -> None:
         code = self.node.code.now(self.volatile | changed) if changed else self.code
         base = self._base_of(code) if changed else self._base
-        tags = self.tags
-        self._shelf.put(self.state.key(base, reads), raw, tags=tags)
-        self._shelf.add_reads(base, reads, tags=tags)
         parts = tuple((*part, self.state.digest(part)) for part in reads)
-        self._shelf.note(
-            self._past_key, self._trace(code, parts), self.volatile | changed, tags=tags
-        )
+        trace, tags = self._trace(code, parts), self.tags
+        self._shelf.put(self.state.key(base, reads), raw, tags=tags | facet_tag(facets(trace)))
+        self._shelf.add_reads(base, reads, tags=tags)
+        self._shelf.note(self._past_key, trace, self.volatile | changed, tags=tags)
 
     def _record(
         self,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphroute.runtime.node_cache.misses import MAX_INPUTS, Past, Trace, why_missed
+from graphroute.ir.cache import CacheEntry
+from graphroute.runtime.near_miss import differences, facet_tag, facets_of, nearest
+from graphroute.runtime.node_cache.misses import MAX_INPUTS, Past, Trace, facets, why_missed
 
 BEFORE = Trace(
     code={"code of 'draft'": "1", "code of 'clean'": "2", "package 'numpy'": "numpy 1"},
@@ -33,7 +35,7 @@ def test_each_difference_is_named() -> None:
     )
     other = (("key", "text", "9"), ("names", "", "9"))
     assert _why(replace(BEFORE, reads=other), BEFORE) == (
-        "state key 'text' changed; which keys the state has changed"
+        "state key 'text' changed; the set of the state's keys changed"
     )
 
 
@@ -79,3 +81,15 @@ def test_anything_else_is_no_past() -> None:
     unread: list[object] = [None, 7, {}, {"versions": [{}], "volatile": []}, {"versions": 3}]
     for kept in unread:
         assert Past.of(kept) == Past()
+
+
+def test_entries_tell_the_command_line_what_they_hang_on() -> None:
+    trace = replace(BEFORE, reads=(("key", "text", "9"), ("names", "", "4")))
+    tags = [{"node": "draft", **facet_tag(facets(each))} for each in (BEFORE, trace)]
+    entries = [
+        CacheEntry(key=key, tags=tag, size_bytes=1, created_s=0.0, used_s=0.0)
+        for key, tag in zip("ab", tags, strict=True)
+    ]
+    near = nearest(facets_of(entries[1]), entries, besides="b")
+    assert near is entries[0]
+    assert differences(facets_of(entries[1]), near) == ("state key 'text': another",)
