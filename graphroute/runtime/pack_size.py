@@ -13,10 +13,11 @@ losses at smaller sizes for larger ones.
 
 - A size is **proven** where the most the loss can be is at most `max_loss` (one point): 299 checks
   without any loss are enough.
-- It is **refused** where the least the loss can be is more than that, after `MIN_CHECKS` checks.
+- It is **refused** where the least the loss can be is more than that, after `MIN_CHECKS` checks;
+  then no other size is tried that is not proven.
 - In between it is used only where the author says `@route(batch="pack")`: small at first, twice as
-  many after each `STEP` checks that went well. The first `STEP` items of a size are all asked
-  alone too, and that answer is taken: finding out costs tokens, not quality.
+  many after each `STEP` checks that went well. Until then all items are asked alone too, and
+  that answer is taken: finding out costs tokens, not quality.
 """
 
 from __future__ import annotations
@@ -130,16 +131,22 @@ def pack_size(
     least = need.cost(1) * (1 - MIN_SAVING)
     if need.waiting < 2:
         return PackSize(size=1, reason="nothing else waits")
+    # Where four at once were too many, two might do, but finding out would cost as much again.
+    lossy = [s for s, seen in figures.items() if _is_refused(seen, max_loss)]
+    may_try = is_asked and not lossy
+    if lossy:
+        worst = min(lossy)
+        best = PackSize(size=1, reason=_lossy(figures[worst], worst, max_loss))
     for size in SIZES:
         if not need.fits(size):
             return best if best.size > 1 else PackSize(size=1, reason=_too_long(need, size))
         below = _sum(figures, lambda s, size=size: s <= size)  # type: ignore[misc]
-        if below.checks >= MIN_CHECKS and below.low > max_loss:
+        if _is_refused(below, max_loss):
             return best if best.size > 1 else PackSize(size=1, reason=_lossy(below, size, max_loss))
         own = figures.get(size, Loss())
         above = _sum(figures, lambda s, size=size: s >= size)  # type: ignore[misc]
         high = min(own.high, above.high)
-        if high > max_loss and not (is_asked and _is_next(size, figures, max_loss)):
+        if high > max_loss and not (may_try and _is_next(size, figures, max_loss)):
             continue
         # One pack that came to nothing may have been an accident; so some count as valid at first.
         invalid = own.invalid / (own.items + _VALID_AT_FIRST)
@@ -150,6 +157,10 @@ def pack_size(
     if best.size == 1 and need.cost(SIZES[-1]) >= need.cost(1) * (1 - MIN_SAVING):
         return PackSize(size=1, reason="the task is too short for packing to save anything")
     return best
+
+
+def _is_refused(seen: Loss, max_loss: float) -> bool:
+    return seen.checks >= MIN_CHECKS and seen.low > max_loss
 
 
 def _is_next(size: int, figures: Mapping[int, Loss], max_loss: float) -> bool:
@@ -190,4 +201,6 @@ def check_share(figures: Mapping[int, Loss], size: int, *, max_loss: float = 0.0
     known = _sum(figures, lambda s: s >= bucket(size))
     if known.high <= max_loss:
         return 0.02  # a model may change behind its name
-    return 0.1 if known.checks >= STEP else 1.0
+    # Where more was lost than may be, no packed answer is used before that has turned out better.
+    went_well = known.checks >= STEP and known.losses <= max_loss * known.checks
+    return 0.1 if went_well else 1.0

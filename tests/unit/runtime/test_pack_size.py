@@ -146,6 +146,21 @@ def test_it_says_why_not(facts: dict[str, Any], words: str) -> None:
     assert words in found.reason
 
 
+def test_after_a_refusal_no_smaller_size_is_tried() -> None:
+    figures = {4: Loss(checks=MIN_CHECKS, losses=5)}
+    found = pack_size(_need(), figures, is_asked=True)
+    assert found.size == 1
+    assert "5 were worse" in found.reason
+    assert pack_size(_need(), {**figures, 2: Loss(checks=300)}, is_asked=True).size == 2
+
+
+def test_where_much_was_lost_all_are_asked_alone() -> None:
+    """Also at a size that itself was never tried."""
+    assert check_share({4: Loss(checks=40, losses=2)}, 4) == 1.0
+    assert check_share({4: Loss(checks=40, losses=20)}, 2) == 1.0
+    assert check_share({4: Loss(checks=200, losses=2)}, 4) == 0.1
+
+
 def test_checks_become_rarer_as_more_is_known() -> None:
     shares = [check_share({8: Loss(checks=n)}, 8) for n in (0, STEP - 1, STEP, 298, 299)]
     assert shares == [1.0, 1.0, 0.1, 0.1, 0.02]
