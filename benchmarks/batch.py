@@ -4,8 +4,8 @@
                                [--packs 4 16] [--threads] [--repeat 1] [--seed 0] [--json]
 
 Each review of `houses` houses is judged by a task of its own (`Send`); the instruction is longer
-than the text and differs by house, and the houses come in turn. Arms, one after the other, each on
-a server that was started anew:
+than the text and differs by house, and the houses come in turn. The arms, in an order drawn anew
+each round, each on a server that was started anew:
 
 - `slots`: no graph: as many threads as the server has slots and one more call it all the time. What
   the server itself reaches.
@@ -95,7 +95,7 @@ class Arm:
     in_tokens: int
     cached_tokens: int
     accuracy: float
-    difference: tuple[float, float, float]
+    difference: tuple[float, float, float] = (0.0, 0.0, 0.0)
     of_slots: float = 1.0
 
 
@@ -206,7 +206,6 @@ def measured(
     options: argparse.Namespace,
     work: Callable[[LlamaCppChat], list[str]],
     texts: Sequence[Review],
-    plain: Sequence[bool] | None,
 ) -> tuple[Arm, list[bool]]:
     """One arm on a fresh server, warmed up by a call that has nothing to do with the reviews."""
     llamacpp.close()
@@ -217,18 +216,15 @@ def measured(
         found = work(chat)
         wall_s = time.perf_counter() - start
     right = [said == review.mood for said, review in zip(found, texts, strict=True)]
-    return (
-        Arm(
-            name=name,
-            wall_s=wall_s,
-            calls=seen.calls,
-            in_tokens=seen.in_tokens,
-            cached_tokens=seen.cached,
-            accuracy=100 * sum(right) / len(right),
-            difference=difference(right, plain or right, seed=options.seed),
-        ),
-        right,
+    arm = Arm(
+        name=name,
+        wall_s=wall_s,
+        calls=seen.calls,
+        in_tokens=seen.in_tokens,
+        cached_tokens=seen.cached,
+        accuracy=100 * sum(right) / len(right),
     )
+    return arm, right
 
 
 def difference(
@@ -253,8 +249,8 @@ def packs_of(size: int) -> Iterator[None]:
         yield
 
 
-def arms(options: argparse.Namespace) -> Iterator[Arm]:
-    """One round of all arms."""
+def arms(options: argparse.Namespace, number: int) -> list[Arm]:
+    """One round of all arms, in an order of its own."""
     texts = reviews(options.count, houses=options.houses, seed=options.seed)
 
     def graph(chat: LlamaCppChat) -> Any:
@@ -274,25 +270,33 @@ def arms(options: argparse.Namespace) -> Iterator[Arm]:
             )
         )
 
-    def flat(chat: LlamaCppChat) -> list[str]:
-        return flat_out(chat, texts, options.slots)
+    def packed(size: int) -> Callable[[LlamaCppChat], list[str]]:
+        def work(chat: LlamaCppChat) -> list[str]:
+            with packs_of(size):
+                return optimized("pack", batch="pack")(chat)
 
-    yield measured("slots", options, flat, texts, None)[0]
-    arm, plain = measured("plain", options, lambda chat: finish(graph(chat)), texts, None)
-    yield arm
-    for policy in ("immediate", "window", "prefix"):
-        yield measured(policy, options, optimized(policy), texts, plain)[0]
-    packing = optimized("pack", batch="pack")
-    yield measured("pack", options, packing, texts, plain)[0]
-    for size in options.packs:
-        with packs_of(size):
-            yield measured(f"packs of {size}", options, packing, texts, plain)[0]
+        return work
+
+    works: dict[str, Callable[[LlamaCppChat], list[str]]] = {
+        "slots": lambda chat: flat_out(chat, texts, options.slots),
+        "plain": lambda chat: finish(graph(chat)),
+        **{policy: optimized(policy) for policy in ("immediate", "window", "prefix")},
+        "pack": optimized("pack", batch="pack"),
+        **{f"packs of {size}": packed(size) for size in options.packs},
+    }
+    order = list(works)
+    random.Random(options.seed + number).shuffle(order)
+    found = {name: measured(name, options, works[name], texts) for name in order}
     llamacpp.close()
-
-
-def with_shares(round_: Sequence[Arm]) -> list[Arm]:
-    """The arms with their throughput against the first, which is the server's own."""
-    return [replace(arm, of_slots=round_[0].wall_s / arm.wall_s) for arm in round_]
+    plain, flat = found["plain"][1], found["slots"][0]
+    return [
+        replace(
+            arm,
+            difference=difference(right, plain, seed=options.seed),
+            of_slots=flat.wall_s / arm.wall_s,
+        )
+        for arm, right in (found[name] for name in works)
+    ]
 
 
 def middle(same: Sequence[Arm]) -> Arm:
@@ -318,7 +322,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     machine = describe(seed=options.seed)
-    rounds = [with_shares(list(arms(options))) for _ in range(options.repeat)]
+    rounds = [arms(options, number) for number in range(options.repeat)]
     rows = [middle(same) for same in zip(*rounds, strict=True)]
     if options.json:
         print(json.dumps({"machine": machine, "arms": [asdict(arm) for arm in rows]}, indent=2))
