@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphroute import keeping, learning, memory, registry, serving
 from graphroute.errors import GraphrouteError, InfeasibleBudget, InvalidValue
-from graphroute.frontend.cacheable import cacheable
+from graphroute.frontend.cacheable import cacheable, noted
 from graphroute.frontend.langgraph import Walked, walk
 from graphroute.ir.evidence import Evidence
 from graphroute.ir.facts import Observed
@@ -122,8 +122,10 @@ class Compilation:
             observed=observed,
             qualities=learning.levelled(judged or {}, graph, pool.catalog, step_scorer),
         )
-        cached = (str(each) for each in self.cacheable(walked)[1])
-        remarks = (*graph.warnings, *pool.warnings, *_remarks(graph, self.batch), *cached)
+        decided = self.cacheable(walked)[1]
+        graph = noted(graph, decided)
+        refused = (str(each) for each in decided if not each.is_on)
+        remarks = (*graph.warnings, *pool.warnings, *_remarks(graph, self.batch), *refused)
         if limit is None or self.memory_limit_bytes != "auto":
             return plan_graph(replace(graph, warnings=remarks), memory_limit_bytes=limit)
         room = f"{limit / 1e9:.1f} GB of memory for local models"
