@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 from langchain_core.messages import AIMessage
 
+from graphroute import registry
+from graphroute.errors import InvalidValue
+from graphroute.ir.catalog import Model, Price
+from graphroute.protocols import Provider
+from graphroute.providers import llamacpp, ollama
+from graphroute.providers._spec import Facts, spec
 from graphroute.runtime.gates import (
     LOCAL_SLOTS,
     SPARE,
@@ -19,6 +27,7 @@ from graphroute.runtime.gates import (
 )
 from tests.unit.runtime.situations import spec_for
 
+FACTS = Facts(provider="x", local=True, price=Price(in_usd=0.0, out_usd=0.0, source="local"))
 CLOUD = Lane(model="openai:m", endpoint="openai", adapts=True)
 TINY = Lane(model="llamacpp:tiny", most=2)
 
@@ -222,3 +231,25 @@ def test_all_who_wait_hear_of_room_and_the_dead_are_forgotten() -> None:
     assert isinstance(ticket, Ticket)
     gates.leave(ticket, Outcome(), 0.0)
     assert kept.heard == 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "wanted"), [("3", 3), ("", None), ("0", None), ("many", None), ("-1", None)]
+)
+def test_ollamas_own_setting_is_read_where_it_is_seen(stated: str, wanted: int | None) -> None:
+    assert ollama.build(environ={"OLLAMA_NUM_PARALLEL": stated}).slots == wanted
+
+
+def test_what_the_user_says_of_slots_wins() -> None:
+    provider = registry.build("providers", "scripted")
+    assert isinstance(provider, Provider)
+    assert provider.offer(Model("scripted:x", slots=7)).spec.slots == 7
+    assert provider.offer(Model("scripted:x")).spec.slots is None
+    with pytest.raises(InvalidValue, match="slots=0"):
+        Model("scripted:x", slots=0)
+
+
+def test_an_embedded_model_says_how_many_slots_it_has(tmp_path: Path) -> None:
+    gguf = llamacpp.Gguf(path=tmp_path / "x.gguf", slots=5)
+    facts = replace(FACTS, slots=gguf.slots)
+    assert Lane.of(spec(Model("llamacpp:x", local=True), facts)).most == 5 + SPARE

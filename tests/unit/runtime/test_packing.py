@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
-from graphroute.runtime import packing
+from graphroute.runtime import packing, tokens
 from graphroute.runtime.packing import can_pack, pack, shares, split_usage, unpack
 from graphroute.runtime.request import Request
 from graphroute.runtime.template import Template
@@ -192,3 +192,17 @@ def test_a_members_wishes_become_those_of_the_whole() -> None:
     found = pack(TONE, ["a", "b"], seed=0, max_tokens=40).request(base)
     assert (found.max_tokens, found.sampling, found.strict) == (40, {"temperature": 0}, None)
     assert found.as_made == {}
+
+
+@pytest.mark.parametrize(("size", "share"), [(4, 0.6), (16, 0.4), (32, 0.4)])
+def test_short_items_take_a_fraction_of_the_prompt_tokens(size: int, share: float) -> None:
+    """64 items of a dozen tokens under a task of a hundred, each size of pack."""
+    task = "Say whether the writer of this text was pleased with the house. " * 7
+    template = Template(before=(), prefix=f"{task}Text: ", suffix="")
+    items = [f"This is review number {n}, and I was pleased." for n in range(64)]
+    alone = sum(tokens.estimate(f"{template.prefix}{item}") for item in items)
+    packed = sum(
+        tokens.estimate(str(pack(template, items[at : at + size], seed=at).messages[-1].content))
+        for at in range(0, 64, size)
+    )
+    assert packed <= share * alone
