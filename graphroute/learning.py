@@ -35,6 +35,7 @@ from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
 from graphroute.learners._loop import Learning
 from graphroute.learners._sums import parts_of
+from graphroute.learners._watch import Watch
 from graphroute.protocols import DriftDetector, Learner, StepScorer
 from graphroute.runtime.policy import Policy
 from graphroute.store.records import RecordStore
@@ -143,7 +144,8 @@ def begun(
             value=options.learner,
             next_step="use learner='thompson'",
         )
-    if not isinstance(registry.build("learners", options.detector), DriftDetector):
+    plain = registry.build("learners", options.detector)
+    if not isinstance(plain, DriftDetector):
         raise InvalidValue(
             f"{options.detector!r} detects no drift",
             value=options.detector,
@@ -154,10 +156,17 @@ def begun(
         start=past.evidence,
         budget_nano=budget_nano,
         learner=learner if has_choice else None,
-        detector=cast(
-            Callable[[], DriftDetector], partial(registry.build, "learners", options.detector)
+        watch=Watch(
+            share=_detectors(options.detector, of_amounts=False),
+            amount=_detectors(options.detector, of_amounts=True),
         ),
     )
+
+
+def _detectors(name: str, *, of_amounts: bool) -> Callable[[], DriftDetector]:
+    module = registry.load("learners", name)
+    own = getattr(module, "FOR_AMOUNTS", {}) if of_amounts else {}
+    return cast(Callable[[], DriftDetector], partial(module.build, **own))
 
 
 def attach(

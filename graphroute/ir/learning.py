@@ -62,14 +62,15 @@ class Alarm:
 class Learn:
     """For `optimize(learn=…)`: learning while the graph runs.
 
-    explore_share: of the budget (of what is spent, where there is none) that may go to models which
-        the plan did not choose, in [0, 0.5]; 0 asks none
+    explore_share: of the budget (of what is spent, where there is none) that trying other models
+        than the planned ones may cost on top of those, in [0, 0.5]; 0 asks none
     max_weight: nodes whose author gave them more weight than this are never experimented with
     learner, detector: names of plugins of the family `learners`
     half_life: judged answers of a node × model after which an answer counts half; half_life_days:
         the same in days, for what earlier processes and other machines have recorded
     replan_after: judged answers after which the graph is planned again, at least; later on when
-        they are a tenth of all; a drift plans again at once
+        they are a tenth of all, or a third of those of some model at a node; a drift plans again
+        at once
     on_drift: called with each `Alarm`; what it raises is logged
 
     >>> Learn(explore_share=0.05).learner

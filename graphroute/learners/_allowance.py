@@ -1,10 +1,11 @@
 """What may be spent on asking other models: a share of the budget, counted in nano-dollars.
 
 Every run adds its share (of its budget, or of what it spent where it has none); a challenge takes
-the expected price of the challenger's call out, all of it and not only what it costs more than the
-plan's choice. What is not spent is kept for later, up to `KEPT_RUNS` runs, so a model whose single
-call costs more than the share of one run is asked every so many runs. Models that cost nothing are
-bounded by calls instead: a share `FREE_SHARE` of those that might have been challenged.
+out what its call is expected to cost more than the planned model's. What is not spent is kept for
+later, up to `KEPT_RUNS` runs, so a model whose single call costs more than the share of one run is
+asked every so many runs. Models that cost no more than the planned one are bounded by calls
+instead: a share `FREE_SHARE` of those that might have been challenged, as a bad answer has its
+price too.
 """
 
 from __future__ import annotations
@@ -45,18 +46,18 @@ class Allowance:
         with self._lock:
             self._asked += 1
 
-    def take(self, cost_nano: int) -> bool:
-        """Whether a challenge of this expected price may go ahead; it is paid for then."""
+    def take(self, more_nano: int) -> bool:
+        """Whether a challenge that costs so much more may go ahead; it is paid for then."""
         with self._lock:
             if self._share <= 0:
                 return False
-            if cost_nano <= 0:
+            if more_nano <= 0:
                 if self._free + 1 > FREE_SHARE * self._asked:
                     return False
                 self._free += 1
                 return True
-            if cost_nano > self._left:
+            if more_nano > self._left:
                 return False
-            self._left -= cost_nano
-            self.spent_nano += cost_nano
+            self._left -= more_nano
+            self.spent_nano += more_nano
             return True

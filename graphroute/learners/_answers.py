@@ -19,6 +19,9 @@ Key = tuple[str, str]
 DOUBT: Final = 4.0
 """Answers that all before a change are worth after it."""
 
+FEW: Final = 5.0
+"""New answers of a model at a node that may be worth a new plan."""
+
 RECENT: Final = 256
 """Scores that are kept one by one, to find those since a change."""
 
@@ -39,8 +42,8 @@ class Answers:
         self._rate = 2 ** (-1 / half_life)
         self._counts = {key: [seen.good, seen.bad] for key, seen in start.items()}
         self._recent: dict[Key, deque[float]] = {}
+        self._fresh: dict[Key, float] = {}
         self._lock = threading.Lock()
-        self.since_plan = 0.0
 
     def add(self, node: str, model: str, score: float, weight: float = 1.0) -> None:
         """Count an answer with a score in [0, 1], or the part `weight` of one."""
@@ -52,7 +55,7 @@ class Answers:
             if weight >= 1:
                 recent = self._recent.setdefault((node, model), deque(maxlen=RECENT))
                 recent.append(score)
-            self.since_plan += weight
+            self._fresh[node, model] = self._fresh.get((node, model), 0.0) + weight
 
     def widen(self, node: str, model: str, *, since: int) -> None:
         """Of what was before the last `since` answers, believe `DOUBT` answers' worth at most."""
@@ -67,7 +70,24 @@ class Answers:
     def planned(self) -> None:
         """A plan was made from what is known now."""
         with self._lock:
-            self.since_plan = 0.0
+            self._fresh.clear()
+
+    @property
+    def since_plan(self) -> float:
+        """Answers since the last plan."""
+        with self._lock:
+            return sum(self._fresh.values())
+
+    @property
+    def grown(self) -> float:
+        """Largest part that is new of what is known of a model at a node, of `FEW` new at least."""
+        with self._lock:
+            shares = (
+                new / max(sum(self._counts[key]), new)
+                for key, new in self._fresh.items()
+                if new >= FEW
+            )
+            return max(shares, default=0.0)
 
     def evidence(self) -> Mapping[Key, Evidence]:
         """What is known now."""

@@ -112,4 +112,5 @@ class Explorer:
         if (name := self._learner.challenger(look)) is None:
             return None
         cost = next(arm.cost_usd for arm in look.arms if arm.model == name)
-        return name if self._allowance.take(round(cost * NANO)) else None
+        more = round((cost - look.arms[0].cost_usd) * NANO)
+        return name if self._allowance.take(more) else None

@@ -24,7 +24,7 @@ from graphroute.learners._answers import Answers
 from graphroute.learners._explorer import Explorer
 from graphroute.learners._sums import sums_of
 from graphroute.learners._watch import Watch
-from graphroute.protocols import DriftDetector, Learner
+from graphroute.protocols import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +33,16 @@ KEPT_RUNS: Final = 4096
 REPLAN_SHARE: Final = 0.1
 """Part of all judged answers that are new before the graph is planned again."""
 
+GROWN: Final = 1 / 3
+"""The same of those of one model at one node, which may be new to the pool."""
+
 
 class Learning:
     """What one optimized graph learns; may be used from any thread.
 
     start: what earlier runs showed, by (node, model)
     budget_nano: what a run may spend, None without a limit
-    learner, detector: None where nothing is tried, or nothing watched
+    learner, watch: None where nothing is tried, or nothing watched
     """
 
     def __init__(
@@ -49,12 +52,12 @@ class Learning:
         start: Mapping[tuple[str, str], Evidence],
         budget_nano: int | None = None,
         learner: Learner | None = None,
-        detector: Callable[[], DriftDetector] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._options, self._budget_nano = options, budget_nano
         self.answers = Answers(start, half_life=options.half_life)
         self.allowance = Allowance(share=options.explore_share)
-        self._watch = None if detector is None else Watch(detector)
+        self._watch = watch
         self._explorer = None
         if learner is not None and options.explore_share > 0:
             self._explorer = Explorer(
@@ -110,8 +113,8 @@ class Learning:
         """Whether enough is new to plan again; asking counts as having planned."""
         with self._lock:
             new = self.answers.since_plan
-            least = max(self._options.replan_after, REPLAN_SHARE * self.answers.total)
-            if not self._has_drifted and new < least:
+            is_much = new >= REPLAN_SHARE * self.answers.total or self.answers.grown >= GROWN
+            if not self._has_drifted and not (new >= self._options.replan_after and is_much):
                 return False
             self._has_drifted = False
             self.answers.planned()

@@ -24,17 +24,19 @@ from graphroute.protocols import DriftDetector
 MOST_STREAMS: Final = 4096
 """Node × model × figure that are watched; further ones are not."""
 
-_LOGS: Final = frozenset({"cost", "latency", "out_tokens", "prompt_length"})
+LOGS: Final = frozenset({"cost", "latency", "out_tokens", "prompt_length"})
 
 
 class Watch:
     """All streams of one graph; may be called from any thread.
 
-    build: makes the detector of a stream
+    share, amount: make the detector of a figure in [0, 1], and of the logarithm of one above 0
     """
 
-    def __init__(self, build: Callable[[], DriftDetector]) -> None:
-        self._build = build
+    def __init__(
+        self, *, share: Callable[[], DriftDetector], amount: Callable[[], DriftDetector]
+    ) -> None:
+        self._share, self._amount = share, amount
         self._streams: dict[tuple[str, str, Figure], DriftDetector] = {}
         self._lock = threading.Lock()
 
@@ -69,7 +71,8 @@ class Watch:
         if (detector := self._streams.get(key)) is None:
             if len(self._streams) >= MOST_STREAMS:
                 return None
-            detector = self._streams[key] = self._build()
+            build = self._amount if figure in LOGS else self._share
+            detector = self._streams[key] = build()
         return detector.update(value)
 
 
@@ -95,7 +98,7 @@ def figures_of(record: CallRecord) -> Iterator[tuple[str, Figure, float]]:
 
 def _alarm(record: CallRecord, model: str, figure: Figure, shift: Shift) -> Alarm:
     def shown(value: float) -> float:
-        return math.exp(value) if figure in _LOGS else value
+        return math.exp(value) if figure in LOGS else value
 
     return Alarm(
         node=record.node,

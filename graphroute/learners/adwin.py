@@ -16,6 +16,7 @@ from graphroute.ir.learning import Shift
 
 REQUIRES: Final[tuple[str, ...]] = ("river",)
 EXTRA: Final = "learn"
+FOR_AMOUNTS: Final[Mapping[str, object]] = {}
 EXAMPLES: Final[tuple[Mapping[str, object], ...]] = ({}, {"delta": 1e-4})
 
 
