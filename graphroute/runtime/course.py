@@ -5,13 +5,16 @@ its course (`drift`: money, time, a lost model, a changed price, another limit) 
 a node more often than planned, the rest is solved again with what is left (`Plan.rest`, a
 millisecond or two). In between, and where a run goes as planned, a call costs no solving at all.
 
-The limit is the smaller of the run's own, as it stands after somebody raised it, and the paced
-allowance that keeps a day's or month's budget. Lagrange multipliers only fall as a limit rises, so
-the price of money that the rest is solved at is the greater of λ of the run and λ of the period.
+The limit is the run's own, as it stands after somebody raised it. A day's or month's budget that is
+paced has a price instead: its allowance to a run is `p95 / (1 + μ)` (`pacer`), λ of the period is
+`μ` times the λ at which the plan would begin to save, and each call takes the model that is worth
+most at the greater of λ of the run and λ of the period, for its real prompt (`by_cost`). So a
+budget that gets scarce is saved first where it buys least: on long prompts.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -23,9 +26,13 @@ from graphroute.ir.hints import NANO
 from graphroute.ir.plan import Assignment, Plan
 from graphroute.ir.rest import Happened, Rest
 from graphroute.runtime import drift
+from graphroute.runtime.by_cost import by_cost
 from graphroute.runtime.drift import Where
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.outlook import Outlook
+
+SAVING = 1e-3
+"""Share of its spending that a plan has to save to tell what saving costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +69,15 @@ class Course:
         self._out: dict[str, deque[float]] = {}
         self._asked: dict[str, tuple[str, ...]] = {}
         self._round: dict[str, int | None] = {}
-        self._left_nano = sum(a.cost_usd for a in plan.assignments) * NANO
+        self._times = self._outlook.times()
+        self._left_nano = sum(a.cost_usd for a in plan.assignments) * NANO * self._times
         self._paid_nano = self._due_nano = self._due_s = 0.0
         self._steps: dict[str, int] = {}
         self._step_s: dict[str, float] = {}
         self._then = Where(limit_nano=_nano(plan.budget.per_run_usd))
         self._rest: Rest | None = None
         self._rounds: dict[str, int] = {}
+        self._saving_price: float | None = None
         self._why = ""
 
     def assignment(self, node: str) -> Assignment | None:
@@ -77,8 +86,27 @@ class Course:
 
     @property
     def shadow_price(self) -> float:
-        """Quality per USD at which the calls to come are chosen; see the module's text."""
+        """Quality per USD at which calls are chosen now: of the run or of the period.
+
+        What cost less than planned buys more: the plan's own USD are worth as many times less.
+        """
+        return max(self._run_price, self._period_price()) / self._times
+
+    @property
+    def _run_price(self) -> float:
         return self._plan.shadow_price if self._rest is None else self._rest.shadow_price
+
+    def _period_price(self) -> float:
+        """λ of the period: `μ` times the λ at which the plan begins to save; 0 while μ is 0."""
+        plan, allowance = self._plan, None if self._ledger is None else self._ledger.allowance_nano
+        if allowance is None or not plan.can_replan or plan.objective != "quality":
+            return 0.0
+        if self._saving_price is None:
+            less = plan.totals.cost_expected_usd * (1 - SAVING)
+            saving = plan.rest(Happened(left_usd=less)).shadow_price if less > 0 else 0.0
+            self._saving_price = max(plan.shadow_price, saving)
+        full = plan.totals.cost_p95_usd * NANO
+        return self._saving_price * max(0.0, full / max(allowance, 1.0) - 1)
 
     def left_nano(self) -> float:
         """What the calls still to come are expected to cost, in nano-dollars."""
@@ -89,6 +117,10 @@ class Course:
         if (a := self._planned.get(node)) is None:
             return 0.0
         return self._outlook.call_nano(a, self._model(a))
+
+    def out_tokens(self, a: Assignment) -> float:
+        """Tokens that an answer of a node is expected to have, by the plan and by its calls."""
+        return self._outlook.experience.out_tokens(a)
 
     def called(self, node: str, model: str | None = None) -> None:
         """A call of `node` goes out to `model` (None: to the one that is due)."""
@@ -111,8 +143,10 @@ class Course:
         """Which round of `node` is under way, from 1; None where the plan does not know it."""
         return len(self._asked.get(node, ())) or None
 
-    def ended(self, node: str, cost_nano: int) -> None:
-        """A call of `node` was answered and has cost that much."""
+    def ended(self, node: str, cost_nano: int, *, out_tokens: int = 0) -> None:
+        """A call of `node` was answered with so many tokens and has cost that much."""
+        if out_tokens > 0:
+            self._outlook.experience.answered(node, out_tokens)
         with self._lock:
             self._paid_nano += cost_nano
             self._due_nano += self._take_back(node)
@@ -140,10 +174,18 @@ class Course:
             self._began_s += now - self._active_s
             self._active_s = now
 
-    def ahead(self, node: str, *, step: int | None, failed: frozenset[str]) -> Ahead | None:
+    def ahead(
+        self,
+        node: str,
+        *,
+        step: int | None,
+        failed: frozenset[str],
+        in_tokens: float | None = None,
+    ) -> Ahead | None:
         """Models for a call of `node` now; None where the plan does not know the node.
 
         step: superstep of the graph the node belongs to; failed: models that can serve no call now
+        in_tokens: of the real prompt, which may make another model worth its price
         """
         if (a := self._planned.get(node)) is None:
             return None
@@ -153,7 +195,42 @@ class Course:
                 self._steps[scope] = step or 0
                 self._due_s += self._step_s.pop(scope, 0.0)
                 self._look(a, failed)
-            return self._ahead(a)
+            return self._priced(self._ahead(a), a, in_tokens)
+
+    def _priced(self, ahead: Ahead, a: Assignment, in_tokens: float | None) -> Ahead:
+        """The same models, in the order of their worth for the real prompt."""
+        if in_tokens is None:
+            return ahead
+        # A plan whose prompts were guessed is followed until they are known: all would seem short.
+        is_known = self._outlook.experience.is_known(a.node)
+        self._outlook.experience.asked(a.node, in_tokens)
+        is_scarce = self._period_price() > self._run_price
+        if self._plan.objective != "quality" or not (is_known or is_scarce):
+            return ahead
+        models = by_cost(
+            ahead.models,
+            a,
+            planned=lambda name: self._outlook.planned_usd(a, name),
+            real=lambda name: self._outlook.call_usd(a, name, in_tokens=in_tokens),
+            planned_price=self._run_price,
+            shadow_price=self.shadow_price,
+            spare_usd=self._spare_usd(),
+        )
+        if models[0] == ahead.models[0]:
+            return ahead
+        if is_scarce:
+            why = f"the period's budget is scarce: {models[0]} is worth more at its price"
+        else:
+            why = f"a prompt of about {in_tokens:.0f} tokens, where {a.in_tokens:.0f} were planned"
+            why += f", makes {models[0]} worth more"
+        return Ahead(models=models, why=why)
+
+    def _spare_usd(self) -> float:
+        """What the calls still to come are expected to leave of the run's limit."""
+        limit = self._where(self._then.failed).limit_nano
+        if limit is None:
+            return math.inf
+        return (limit - self._spent_nano() - self.left_nano()) / NANO
 
     def again(self, node: str) -> Ahead | None:
         """Models for a call of `node` whose limit has just been raised."""
@@ -176,6 +253,7 @@ class Course:
         is_bound = is_bound or plan.deadline_s is not None or plan.objective == "cost"
         if not is_bound or not plan.can_replan:
             return
+        self._left_nano = self._to_come_nano()
         why = drift.reasons(
             now,
             self._then,
@@ -196,7 +274,7 @@ class Course:
             Happened(
                 now={a.node: tasks},
                 spent_usd=spent / NANO,
-                left_usd=None if now.limit_nano is None else (now.limit_nano - spent) / NANO,
+                left_usd=self._left_usd(now, spent),
                 elapsed_s=self._clock() - self._began_s,
                 failed=now.failed,
                 prices=now.prices,
@@ -206,19 +284,30 @@ class Course:
         )
         self._rounds = {node: len(asked) for node, asked in self._asked.items()}
         self._why, self._then = "re-planned: " + "; ".join(why), now
-        self._left_nano = sum(
-            max(0.0, p.expected_calls - self._visits.get(p.node, 0)) * self.per_call_nano(p.node)
-            for p in self._planned.values()
+        self._left_nano = self._to_come_nano()
+
+    def _to_come_nano(self) -> float:
+        return sum(
+            max(0.0, a.expected_calls - self._visits.get(a.node, 0)) * self.per_call_nano(a.node)
+            for a in self._planned.values()
         )
 
+    def _left_usd(self, now: Where, spent_nano: float) -> float | None:
+        """What the rest may cost, in the plan's own measure; None for no limit.
+
+        Where calls cost a third of what the plan expects, it may plan for three times as much.
+        """
+        if now.limit_nano is None:
+            return None
+        return (now.limit_nano - spent_nano) / NANO / self._times
+
     def _where(self, failed: frozenset[str]) -> Where:
-        limit, allowance = _nano(self._plan.budget.per_run_usd), None
+        limit = _nano(self._plan.budget.per_run_usd)
         if self._ledger is not None:
-            limit, allowance = self._ledger.limit_nano, self._ledger.allowance_nano
-        is_paced = allowance is not None and (limit is None or allowance < limit)
+            limit = self._ledger.limit_nano
         return Where(
-            limit_nano=allowance if is_paced else limit,
-            is_paced=is_paced,
+            limit_nano=limit,
+            times=self._times,
             off_nano=self._paid_nano - self._due_nano,
             off_s=self._clock() - self._began_s - self._due_s,
             failed=failed,

@@ -867,7 +867,8 @@ class Dispatch:
         except LedgerUnavailable as fault:
             # The answer is paid for and must not be lost; the next call that costs is refused.
             self._fault = f"{type(fault).__name__}: {fault}"
-        self.handle.course.ended(self._node, cost)
+        said = 0 if error else usage.out_tokens
+        self.handle.course.ended(self._node, cost, out_tokens=said)
         if cost > aside and self._policy.budget.is_limited:
             self._policy.note_excess(self._node, choice.spec.name, cost / aside if aside else 1.0)
             self._fault = self._fault or (

@@ -19,19 +19,23 @@ DRIFT = 0.05
 """Share of a run's limit, in USD or seconds, by which it may be off before it is planned again."""
 
 
+ROUNDING = 0.01
+"""Share of what was paid by which a run may seem to be over its limit before it counts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
     """Where a run stands.
 
-    limit_nano: what it may cost, the smaller of its own limit and its paced allowance; None: no
-        limit. is_paced: the allowance is the smaller
+    limit_nano: what it may cost; None for no limit
+    times: how many times what the plan expects calls have cost in earlier runs
     off_nano: what it has paid more than was expected of the calls that have ended
     off_s: how much longer its supersteps took than expected
     failed: models that can serve no call now; prices: those that differ from the plan's
     """
 
     limit_nano: int | None = None
-    is_paced: bool = False
+    times: float = 1.0
     off_nano: float = 0.0
     off_s: float = 0.0
     failed: frozenset[str] = frozenset()
@@ -49,6 +53,9 @@ def reasons(
     >>> then, now = Where(limit_nano=NANO), Where(limit_nano=NANO, off_nano=0.25 * NANO)
     >>> reasons(now, then, deadline_s=None, left_nano=0.0, paid_nano=0.0)
     ('$0.250000 more spent than planned',)
+    >>> now = Where(limit_nano=NANO, off_nano=0.04 * NANO)
+    >>> reasons(now, then, deadline_s=None, left_nano=NANO / 2, paid_nano=0.6 * NANO)
+    ('$0.100000 too little is left for what is still to come',)
     """
     found: list[str] = []
     if now.failed != then.failed:
@@ -58,9 +65,15 @@ def reasons(
         changed = {name for name, _ in set(now.prices.items()) ^ set(then.prices.items())}
         found.append(f"the price of {', '.join(sorted(changed))} changed")
     found += _limit(now, then, left_nano=left_nano, paid_nano=paid_nano)
+    other = abs(now.times - then.times) / max(now.times, 1e-9) * left_nano
+    if now.limit_nano is not None and other > DRIFT * now.limit_nano:
+        found.append(f"calls have cost {now.times:.2g} times what was planned")
     off = now.off_nano - then.off_nano
     if now.limit_nano is not None and abs(off) > DRIFT * now.limit_nano:
         found.append(f"${abs(off) / NANO:.6f} {_word(off)} spent than planned")
+    over = 0.0 if now.limit_nano is None else paid_nano + left_nano - now.limit_nano
+    if not found and over > ROUNDING * paid_nano:
+        found.append(f"${over / NANO:.6f} too little is left for what is still to come")
     late = now.off_s - then.off_s
     if deadline_s is not None and abs(late) > DRIFT * deadline_s:
         found.append(f"{abs(late):.1f} s {_word(late)} taken than planned")
@@ -77,8 +90,6 @@ def _limit(now: Where, then: Where, *, left_nano: float, paid_nano: float) -> li
         return [f"the run may now cost {shown}"]
     if paid_nano + left_nano <= limit:
         return []
-    if now.is_paced:
-        return [f"the period's budget leaves this run ${limit / NANO:.6f}"]
     return [f"the run may cost no more than ${limit / NANO:.6f}"]
 
 

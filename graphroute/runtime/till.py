@@ -69,7 +69,7 @@ class Till:
         self._give_up_at: float | None = None
         self._out_expected = float(router.DEFAULT_OUT_TOKENS)
         if assignment is not None:
-            self._out_expected = assignment.out_tokens
+            self._out_expected = course.out_tokens(assignment)
 
     def take(self, order: Sequence[ModelSpec], call: router.CallFacts) -> Taken | None:
         """The first model that the money allows; None where none does and nobody can be asked."""

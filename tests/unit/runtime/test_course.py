@@ -21,12 +21,17 @@ class State(TypedDict, total=False):
     n: str
 
 
+def prompt(number: int) -> str:
+    """As long as the plan expects a prompt to be that it cannot see."""
+    return f"Write text {number} about " + "this and that and " * 43
+
+
 def chain(own: ScriptedChat, length: int) -> Any:
     builder = StateGraph(State)
     previous = START
     for number in range(length):
         name = f"n{number}"
-        builder.add_node(name, lambda state, n=number: {"n": own.invoke(f"Write text {n}").text})
+        builder.add_node(name, lambda state, n=number: {"n": own.invoke(prompt(n)).text})
         builder.add_edge(previous, name)
         previous = name
     return builder.compile()
@@ -40,24 +45,24 @@ def pool(strong: ScriptedChat, weak: ScriptedChat) -> list[Model]:
 
 
 def test_a_step_dearer_than_planned_moves_later_steps_to_cheaper_models() -> None:
-    strong = ScriptedChat(name="strong", replies=["s"], in_tokens=10, out_tokens=900)
+    strong = ScriptedChat(name="strong", replies=["s"], in_tokens=350, out_tokens=900)
     weak = ScriptedChat(name="weak", replies=["w"])
     full = optimize(chain(strong, 4), models=pool(strong, weak)).plan.totals.cost_expected_usd
-    fast = optimize(chain(strong, 4), models=pool(strong, weak), budget=full * 1.05)
+    fast = optimize(chain(strong, 4), models=pool(strong, weak), budget=full * 1.25)
     assert {a.model for a in fast.plan.assignments} == {"strong"}
     fast.invoke({})
     said = [(r.node, r.model, r.why) for r in fast.records]
     assert said[0][1:] == ("strong", "plan")
     assert "weak" in {model for _, model, _ in said[1:]}
-    assert any(why.startswith("re-planned: $") and "more spent" in why for *_, why in said[1:])
-    assert sum(r.cost_nano for r in fast.records) <= full * 1.05e9
+    assert any(why.startswith("re-planned: $") for *_, why in said[1:])
+    assert sum(r.cost_nano for r in fast.records) <= full * 1.25e9
 
 
 def test_a_step_cheaper_than_planned_buys_better_models_for_the_rest() -> None:
-    strong = ScriptedChat(name="strong", replies=["s"], in_tokens=10, out_tokens=10)
+    strong = ScriptedChat(name="strong", replies=["s"], in_tokens=350, out_tokens=10)
     weak = ScriptedChat(name="weak", replies=["w"])
     full = optimize(chain(strong, 4), models=pool(strong, weak)).plan.totals.cost_expected_usd
-    fast = optimize(chain(strong, 4), models=pool(strong, weak), budget=full * 0.8)
+    fast = optimize(chain(strong, 4), models=pool(strong, weak), budget=full * 0.85)
     planned = {a.node: a.model for a in fast.plan.assignments}
     assert set(planned.values()) == {"strong", "weak"}
     fast.invoke({})
@@ -116,7 +121,7 @@ def made(length: int = 4, *, usd: float | None = None, **limits: Any) -> tuple[P
         Model("weak", weak, quality=0.3, local=True, tokens_per_s=3_000, latency_s=0.1),
     ]
     budget = Budget(per_run_usd=usd)
-    fast = optimize(chain(strong, length), models=models, budget=budget, **limits)
+    fast = optimize(chain(strong, length), models=models, budget=budget, store=False, **limits)
     return fast.plan, fast.__dict__["_graphroute"].policy
 
 
@@ -190,7 +195,7 @@ def test_time_in_which_a_run_was_paused_counts_against_no_deadline(clock: Simple
 
 
 def test_a_raised_limit_is_planned_with_at_once_and_later() -> None:
-    plan, policy = made(usd=0.003)
+    plan, policy = made(usd=0.008)
     planned = [a.model for a in plan.assignments]
     assert planned.count("weak") >= 2
     ledger = Ledger(limit_nano=plan_nano(plan))
@@ -210,38 +215,83 @@ def plan_nano(plan: Plan) -> int:
     return round(plan.budget.per_run_usd * NANO)
 
 
-def test_a_paced_run_is_planned_within_its_allowance_at_the_dearer_price_of_money() -> None:
-    plan, policy = made(usd=0.05)
-    assert [a.model for a in plan.assignments] == ["strong"] * 4
-    assert plan.shadow_price == 0
-    full = round(plan.totals.cost_expected_usd * NANO)
-    for share, strong in ((1.0, 4), (0.6, 2), (0.1, 0)):
-        ledger = Ledger(limit_nano=plan_nano(plan), allowance_nano=round(full * share) + 1)
+def test_a_scarce_period_takes_the_dear_model_from_long_prompts_first() -> None:
+    plan, policy = made()
+    a, p95 = plan.assignments[0], plan.totals.cost_p95_usd * NANO
+    kept = []
+    for scarcity in (1.0, 1.5, 3.0, 6.0, 50.0):
+        ledger = Ledger(limit_nano=None, allowance_nano=round(p95 / scarcity))
         course = Course(plan, ledger=ledger, catalog=lambda: policy.catalog)
-        assert models_ahead(course, 1).count("strong") == strong
-        assert bool(course.shadow_price) == (strong < 4)
-        if strong < 4:
-            assert "the period's budget leaves this run $" in why(course, "n0", 1)
+        found = [
+            course.ahead("n0", step=1, failed=frozenset(), in_tokens=tokens)
+            for tokens in (a.in_tokens * times for times in (0.1, 1, 10, 100))
+        ]
+        kept.append([ahead.models[0] == "strong" for ahead in found if ahead is not None])
+        told = {ahead.why for ahead in found if ahead is not None and ahead.models[0] == "weak"}
+        assert "" not in told
+    assert kept[0] == [True] * 4
+    assert kept[-1] == [False] * 4
+    # Never a long prompt on the dear model and a short one not, and never more of it when scarcer.
+    assert all(row == sorted(row, reverse=True) for row in kept)
+    assert [sum(row) for row in kept] == sorted((sum(row) for row in kept), reverse=True)
+    assert len({sum(row) for row in kept}) > 2
 
 
 def test_the_price_of_money_is_the_greater_of_the_runs_and_the_periods() -> None:
-    plan, policy = made(usd=0.004)
-    full = plan.totals.cost_expected_usd * NANO
-    for share in (0.9, 0.5, 0.3):
-        paced = Course(
-            plan,
-            ledger=Ledger(limit_nano=plan_nano(plan), allowance_nano=round(full * share)),
-            catalog=lambda: policy.catalog,
-        )
-        models_ahead(paced, 1)
-        alone = Course(plan, ledger=Ledger(limit_nano=round(full * share)))
-        models_ahead(alone, 1)
-        assert paced.shadow_price >= plan.shadow_price - 1e-9
-        assert paced.shadow_price == pytest.approx(alone.shadow_price)
+    plan, policy = made(usd=0.0205)
+    assert plan.shadow_price > 0
+    p95 = plan.totals.cost_p95_usd * NANO
+    prices = []
+    for scarcity in (1.0, 1.2, 2.0, 4.0):
+        ledger = Ledger(limit_nano=plan_nano(plan), allowance_nano=round(p95 / scarcity))
+        prices.append(Course(plan, ledger=ledger, catalog=lambda: policy.catalog).shadow_price)
+    assert prices[:2] == [pytest.approx(plan.shadow_price)] * 2
+    assert prices[2] >= plan.shadow_price * 0.99
+    assert prices[3] == pytest.approx(3 * prices[2])
+    assert Course(plan, ledger=Ledger(limit_nano=None)).shadow_price == plan.shadow_price
+
+
+@pytest.mark.parametrize(("usd", "is_upgraded"), [(0.0235, True), (0.0196, False)])
+def test_a_short_prompt_may_have_the_better_model_where_money_is_left_for_it(
+    usd: float, is_upgraded: bool
+) -> None:
+    plan, policy = made(usd=usd)
+    (weak,) = (a for a in plan.assignments if a.model == "weak")
+    course = Course(plan, ledger=Ledger(limit_nano=plan_nano(plan)), catalog=lambda: policy.catalog)
+    usual = course.ahead(weak.node, step=1, failed=frozenset(), in_tokens=weak.in_tokens)
+    assert usual is not None
+    assert (usual.models[0], usual.why) == ("weak", "")
+    # The plan is followed until it is known what prompts the node has.
+    first = course.ahead(weak.node, step=1, failed=frozenset(), in_tokens=1)
+    assert first == usual
+    for _ in range(30):
+        course.ahead(weak.node, step=1, failed=frozenset(), in_tokens=weak.in_tokens)
+    short = course.ahead(weak.node, step=1, failed=frozenset(), in_tokens=1)
+    assert short is not None
+    assert (short.models[0] == "strong") == is_upgraded
+    if is_upgraded:
+        assert short.why.startswith("a prompt of about 1 tokens, where 350 were planned")
+
+
+def test_runs_learn_from_one_another_what_calls_cost() -> None:
+    plan, policy = made(usd=0.0135)
+    planned = [a.model for a in plan.assignments]
+    assert planned.count("strong") == 2
+    first = Course(plan, ledger=Ledger(limit_nano=plan_nano(plan)), catalog=lambda: policy.catalog)
+    assert models_ahead(first, 1) == planned
+    for node in ("n0", "n1", "n2", "n3"):
+        for _ in range(30):
+            first.ahead(node, step=None, failed=frozenset(), in_tokens=20.0)
+            first.called(node, "strong")
+            first.ended(node, 1, out_tokens=30)
+    later = Course(plan, ledger=Ledger(limit_nano=plan_nano(plan)), catalog=lambda: policy.catalog)
+    assert later.left_nano() < 0.2 * plan.totals.cost_expected_usd * NANO
+    assert models_ahead(later, 1) == ["strong"] * 4
+    assert "times what was planned" in why(later, "n0", 1)
 
 
 def test_a_changed_price_is_planned_with(clock: SimpleNamespace) -> None:
-    plan, policy = made(usd=0.02)
+    plan, policy = made(usd=0.027)
     assert [a.model for a in plan.assignments] == ["strong"] * 4
     course = Course(plan, catalog=lambda: policy.catalog, clock=ticking(clock))
     assert models_ahead(course, 1) == ["strong"] * 4
@@ -274,7 +324,7 @@ def dearer(catalog: Catalog, *, times: float) -> Catalog:
 
 
 def test_money_for_calls_still_to_come_is_that_of_the_models_that_are_due() -> None:
-    plan, policy = made(usd=0.02)
+    plan, policy = made(usd=0.027)
     course = Course(plan, ledger=Ledger(limit_nano=NANO), catalog=lambda: policy.catalog)
     lost = frozenset({"strong"})
     course.ahead("n0", step=1, failed=lost)
