@@ -34,6 +34,7 @@ from graphroute.errors import (
 )
 from graphroute.ir.catalog import Model
 from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.learning import Alarm, Learn
 from graphroute.ir.storage import Store
 from graphroute.ir.verdict import Verdict
 
@@ -54,12 +55,14 @@ _LAZY = {
 }
 
 __all__ = [
+    "Alarm",
     "Budget",
     "BudgetExceeded",
     "GraphrouteError",
     "InfeasibleBudget",
     "InvalidResume",
     "InvalidValue",
+    "Learn",
     "LedgerUnavailable",
     "Model",
     "Plan",

@@ -137,20 +137,19 @@ def begun(
     """
     if options is None:
         return Learning(Learn(explore_share=0.0), start=past.evidence)
-    learner = registry.build("learners", options.learner, seed=seed)
-    if not isinstance(learner, Learner):
+    if not isinstance(registry.build("learners", options.learner), Learner):
         raise InvalidValue(
             f"{options.learner!r} chooses no model",
             value=options.learner,
             next_step="use learner='thompson'",
         )
-    plain = registry.build("learners", options.detector)
-    if not isinstance(plain, DriftDetector):
+    if not isinstance(registry.build("learners", options.detector), DriftDetector):
         raise InvalidValue(
             f"{options.detector!r} detects no drift",
             value=options.detector,
             next_step="use detector='page_hinkley'",
         )
+    learner = cast(Learner, registry.build("learners", options.learner, seed=seed))
     return Learning(
         options,
         start=past.evidence,

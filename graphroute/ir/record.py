@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from graphroute.ir.verdict import Verdict
+
+AFTER_REFUSAL: Final = "a check refused the answer of "
+"""How `CallRecord.why` begins, before the model's name, where a check led to the call: that is a
+harder one than the node's usual, so its score says too little good of the model that got it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

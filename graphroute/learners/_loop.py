@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -85,8 +85,8 @@ class Learning:
         """Take a finished call."""
         self._earn(record)
         shown = sums_of(record)
-        if shown is not None and record.quality is not None:
-            self.answers.add(record.node, record.model, record.quality)
+        if shown is not None and shown.answers > 0:
+            self.answers.add(record.node, record.model, shown.good)
         if self._watch is not None:
             for alarm in self._watch.note(record):
                 self._raise(alarm)

@@ -8,7 +8,7 @@ from typing import Final
 
 from graphroute.ir.feedback import Credit
 from graphroute.ir.learned import DAY_S, Moments, Part, Sums, run_digest
-from graphroute.ir.record import CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, CallRecord
 
 _NOTHING: Final = Moments()
 
@@ -16,11 +16,12 @@ _NOTHING: Final = Moments()
 def sums_of(record: CallRecord) -> Sums | None:
     """What one call shows; None where no model was asked or none answered.
 
-    An answer that came from a cache is one that has been counted before.
+    An answer that came from a cache is one that has been counted before. One that a check led to is
+    no sample of the node's questions: its cost and time count, its score does not.
     """
     if record.error is not None or record.cache is not None or not record.model:
         return None
-    good = record.quality
+    good = None if record.why.startswith(AFTER_REFUSAL) else record.quality
     return Sums(
         node=record.node,
         model=record.model,

@@ -18,7 +18,7 @@ from typing import Final
 
 from graphroute.ir.hints import NANO
 from graphroute.ir.learning import Alarm, Figure, Shift
-from graphroute.ir.record import CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, CallRecord
 from graphroute.protocols import DriftDetector
 
 MOST_STREAMS: Final = 4096
@@ -86,7 +86,7 @@ def figures_of(record: CallRecord) -> Iterator[tuple[str, Figure, float]]:
         yield "", "difficulty", record.difficulty
     if record.cache is not None or not record.model:
         return
-    if record.quality is not None:
+    if record.quality is not None and not record.why.startswith(AFTER_REFUSAL):
         yield record.model, "quality", record.quality
     if record.cost_nano > 0:
         yield record.model, "cost", math.log(record.cost_nano / NANO)

@@ -28,8 +28,8 @@ from graphroute.ir.learning import Shift
 
 REQUIRES: Final[tuple[str, ...]] = ()
 FOR_AMOUNTS: Final[Mapping[str, object]] = {"threshold": 30.0, "slack": 0.6}
-"""Options for money, tokens, seconds and lengths: they are skewed and come in clusters, so they give
-more false alarms; and a change of less than half their usual spread is of no interest."""
+"""Options for money, tokens, seconds and lengths: they are skewed and come in clusters, so they
+give more false alarms; and a change of less than half their usual spread is of no interest."""
 
 EXAMPLES: Final[tuple[Mapping[str, object], ...]] = ({}, {"threshold": 16.0, "slack": 0.5})
 

@@ -35,7 +35,7 @@ from graphroute.ir.catalog import Model, ModelSpec, Price
 from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
-from graphroute.ir.record import Attempt, CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, Attempt, CallRecord
 from graphroute.ir.verdict import Verdict
 from graphroute.runtime import dialect, fallback, router, tokens
 from graphroute.runtime.admission import Answered, Arrival, Errand, Packed, Place, Wait, Work
@@ -606,6 +606,8 @@ class Dispatch:
         if self._assignment is None:
             return "no step of the plan"
         planned = self._assignment.model
+        if self.trial is not None and self.trial.rounds:
+            return AFTER_REFUSAL + self.trial.rounds[-1].model
         if name == self._tried:
             return "tried, to learn how good it is"
         return "plan" if name == planned else self._why_not(planned)
