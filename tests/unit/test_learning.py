@@ -1,0 +1,229 @@
+"""An optimized graph learns from earlier runs, by trying, from drift; never where it may not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.graph import START, StateGraph
+
+from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan
+from graphroute.errors import ProviderUnavailable
+from graphroute.learning import PROFILE
+from graphroute.providers.scripted import ScriptedChat
+
+
+class State(TypedDict):
+    """One text."""
+
+    text: str
+
+
+def answers_well(messages: Any, reply: Any) -> bool:
+    return "good" in reply.text
+
+
+def pool_of(**replies: str) -> list[Model]:
+    """Models that are thought equally able; prices fall in the order given."""
+    price = 8.0
+    pool = []
+    for name, reply in replies.items():
+        chat = ScriptedChat(name=name, replies=[reply])
+        pool.append(
+            Model(f"scripted:{name}", chat, price_in_usd=price, price_out_usd=price, quality=0.6)
+        )
+        price /= 2
+    return pool
+
+
+def graph_of() -> Any:
+    own = ScriptedChat(name="own", replies=["good"])
+    builder = StateGraph(State)
+    builder.add_node(
+        "draft", lambda state: {"text": own.invoke(state["text"], max_tokens=64).text or "-"}
+    )
+    builder.add_edge(START, "draft")
+    return builder.compile(name="app")
+
+
+JUDGED = {"draft": RouteHints(verify=answers_well)}
+
+
+def fast_of(pool: list[Model], store: Any, **options: Any) -> Any:
+    options = {"budget": 0.01, "nodes": JUDGED, "cache": False, **options}
+    return optimize(graph_of(), models=pool, store=store, **options)
+
+
+def served(fast: Any) -> Counter[str]:
+    return Counter(r.model.removeprefix("scripted:") for r in fast.records)
+
+
+def run(fast: Any, times: int, text: str = "a question") -> None:
+    for n in range(times):
+        fast.invoke({"text": f"{text} {n}"})
+
+
+def flushed(fast: Any) -> None:
+    assert fast.__dict__["_graphroute"].store.flush()
+
+
+def test_a_bad_choice_is_given_up_by_itself_and_the_better_one_found(tmp_path: Path) -> None:
+    pool = pool_of(fine="good answer", poor="bad answer")
+    fast = fast_of(pool, tmp_path, learn=Learn(replan_after=10), objective="quality", budget=1.0)
+    run(fast, 200)
+    last = [r.model for r in fast.records][-20:]
+    assert last.count("scripted:fine") >= 18
+    assert fast.plan.assignments[0].judged > 50
+
+
+def test_what_one_process_learnt_the_next_plans_from(tmp_path: Path) -> None:
+    pool = pool_of(big="bad answer", small="good answer")
+    first = fast_of(pool, tmp_path)
+    assert first.plan.assignments[0].judged == 0
+    for name in ("scripted:big", "scripted:small"):
+        pinned = fast_of(pool, tmp_path, nodes={"draft": RouteHints(verify=answers_well, pin=name)})
+        run(pinned, 30)
+        flushed(pinned)
+    again = fast_of(pool, tmp_path)
+    assigned = again.plan.assignments[0]
+    assert assigned.model == "scripted:small"
+    assert assigned.judged == pytest.approx(60, rel=0.05)
+    assert "60 judged answers" in assigned.complexity_reason or "59" in assigned.complexity_reason
+    made = plan(graph_of(), models=pool, store=tmp_path, budget=0.01, nodes=JUDGED)
+    assert made.assignments[0].model == "scripted:small"
+    forgotten = fast_of(pool, tmp_path, learn=False)
+    assert forgotten.plan.assignments[0].judged == 0
+    elsewhere = fast_of(pool, tmp_path / "other")
+    assert elsewhere.plan.assignments[0].judged == 0
+
+
+def test_an_imported_profile_counts_and_overlapping_runs_count_once(tmp_path: Path) -> None:
+    from graphroute.cli import run as command
+
+    pool = pool_of(big="bad answer", small="good answer")
+    fast = fast_of(pool, tmp_path / "a", nodes={"draft": RouteHints(verify=answers_well)})
+    run(fast, 20)
+    flushed(fast)
+    file = str(tmp_path / "a.json")
+    assert command(["profile", "export", "--store", str(tmp_path / "a"), "--output", file]) == 0
+    for folder in ("a", "b"):
+        assert command(["profile", "import", file, "--store", str(tmp_path / folder)]) == 0
+    judged = [fast_of(pool, tmp_path / each).plan.assignments[0].judged for each in ("a", "b")]
+    assert judged[0] == judged[1] > 10
+
+
+def test_a_damaged_profile_is_a_warning_and_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / PROFILE).write_text("{")
+    fast = fast_of(pool_of(m="good"), tmp_path)
+    assert fast.invoke({"text": "x"})["text"] == "good"
+    assert "without what earlier runs showed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        RouteHints(verify=answers_well, pin="scripted:a"),
+        RouteHints(verify=answers_well, privacy="local"),
+        RouteHints(verify=answers_well, weight=3.0),
+        RouteHints(),
+    ],
+)
+def test_nothing_is_tried_where_it_may_not_be(tmp_path: Path, hints: RouteHints) -> None:
+    local = Model("scripted:l", ScriptedChat(name="l", replies=["good"]), local=True, quality=0.6)
+    other = Model("scripted:k", ScriptedChat(name="k", replies=["good"]), local=True, quality=0.59)
+    pool = [*pool_of(a="good", b="good"), local, other]
+    fast = fast_of(
+        pool, tmp_path, nodes={"draft": hints}, learn=Learn(explore_share=0.5, replan_after=10**6)
+    )
+    run(fast, 60)
+    assert {r.why for r in fast.records} == {"plan"}
+
+
+def judge_by_hand(fast: Any) -> None:
+    """A thumb for the run that ended: no check, so no cascade, and yet judged answers."""
+    fast.feedback(fast.last_run_id, "good" in fast.records[-1].model)
+
+
+def test_trying_costs_no_more_than_its_share(tmp_path: Path) -> None:
+    pool = [
+        Model(
+            f"scripted:{name}",
+            ScriptedChat(name=name, replies=[name]),
+            price_in_usd=price,
+            price_out_usd=price,
+            quality=quality,
+        )
+        for name, price, quality in (("good", 1.0, 0.6), ("bad", 0.5, 0.62), ("worse", 2.0, 0.6))
+    ]
+    budget = 0.0004
+    fast = fast_of(
+        pool,
+        tmp_path,
+        nodes={"draft": RouteHints(max_output_tokens=64)},
+        budget=Budget(per_run_usd=budget),
+        learn=Learn(explore_share=0.05),
+    )
+    assert fast.plan.assignments[0].model == "scripted:bad"
+    for n in range(400):
+        fast.invoke({"text": f"a question {n}"})
+        judge_by_hand(fast)
+    tried = [r for r in fast.records if r.why.startswith("tried")]
+    assert tried
+    assert not [r.fault for r in fast.records if r.fault]
+    assert fast.plan.assignments[0].model == "scripted:good"
+    usual = {r.model: r.cost_nano for r in fast.records}
+    more = sum(max(0, r.cost_nano - usual[r.planned]) for r in tried)
+    assert more <= 0.05 * 400 * budget * 1e9
+
+
+def test_drift_is_told_in_the_report_and_the_plan_leaves_the_model(tmp_path: Path) -> None:
+    told: list[Alarm] = []
+    turning = ScriptedChat(name="turning", replies=["good"] * 120 + ["bad"] * 10_000)
+    steady = ScriptedChat(name="steady", replies=["good"])
+    pool = [
+        Model("scripted:turning", turning, price_in_usd=1, price_out_usd=1, quality=0.7),
+        Model("scripted:steady", steady, price_in_usd=2, price_out_usd=2, quality=0.65),
+    ]
+    fast = fast_of(pool, tmp_path, budget=1.0, learn=Learn(on_drift=told.append))
+    run(fast, 240)
+    assert told
+    alarm = told[0]
+    assert (alarm.node, alarm.model, alarm.figure) == ("draft", "scripted:turning", "quality")
+    report = fast.report()
+    assert report.alarms == tuple(told)
+    assert "drift: quality of scripted:turning" in str(report)
+    assert type(report).from_dict(report.to_dict()) == report
+    last = [r.model for r in fast.records][-20:]
+    assert last.count("scripted:steady") >= 15
+
+
+def test_feedback_moves_the_plan(tmp_path: Path) -> None:
+    pool = [
+        Model(f"scripted:{n}", ScriptedChat(name=n, replies=["x"]), quality=q, local=True)
+        for n, q in (("liked", 0.6), ("disliked", 0.65))
+    ]
+    fast = fast_of(pool, tmp_path, nodes={})
+    assert fast.plan.assignments[0].model == "scripted:disliked"
+    for _ in range(30):
+        fast.invoke({"text": "q"})
+        fast.feedback(fast.last_run_id, False)
+    assert fast.replan().assignments[0].model == "scripted:liked"
+    flushed(fast)
+    assert fast_of(pool, tmp_path, nodes={}).plan.assignments[0].model == "scripted:liked"
+
+
+@pytest.mark.parametrize("learn", ["yes", 1, Learn(learner="page_hinkley"), Learn(detector="mf")])
+def test_bad_learn_is_one_clear_error(tmp_path: Path, learn: Any) -> None:
+    with pytest.raises((InvalidValue, ProviderUnavailable)):
+        fast_of(pool_of(m="good"), tmp_path, learn=learn)
+
+
+def test_a_graph_of_its_own_models_keeps_them_while_it_learns(tmp_path: Path) -> None:
+    fast = optimize(graph_of(), store=tmp_path, learn=True, nodes=JUDGED)
+    run(fast, 30)
+    assert {r.why for r in fast.records} == {"plan"}
+    assert not [r.fault for r in fast.records if r.fault]
