@@ -45,6 +45,7 @@ FLOORS: dict[str, int] = {
     "memory": 4,
     "pool": 4,
     "planner": 4,
+    "profiling": 4,
     "compiler": 4,
     "keeping": 4,
     "learning": 4,
@@ -61,7 +62,16 @@ FLOORS: dict[str, int] = {
 
 FENCE: dict[str, tuple[str, ...]] = {
     "langgraph": ("frontend", "runtime", "compiler", "compat"),
-    "langchain_core": ("frontend", "providers", "runtime", "server", "pool", "compiler", "compat"),
+    "langchain_core": (
+        "frontend",
+        "providers",
+        "runtime",
+        "server",
+        "pool",
+        "profiling",
+        "compiler",
+        "compat",
+    ),
     "networkx": ("passes",),
     "numpy": (
         "ir/problem.py",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from graphroute.cli import _options
+from graphroute.cli import _options, _profile_replay
 from graphroute.cli._files import write
 from graphroute.cli._spans import moment
 from graphroute.cli.report import Folder, OfGraph, Since, opened
@@ -51,6 +51,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("export")(export)
     group.command("import")(import_)
+    group.command(REPLAY)(_profile_replay.command)
     app.add_typer(group, name="profile")
 
 
