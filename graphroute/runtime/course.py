@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,9 +29,8 @@ from graphroute.runtime.by_cost import by_cost
 from graphroute.runtime.drift import Where
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.outlook import Outlook
-
-SAVING = 1e-3
-"""Share of its spending that a plan has to save to tell what saving costs."""
+from graphroute.runtime.progress import Progress
+from graphroute.runtime.scarcity import period_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +57,17 @@ class Course:
         catalog: Callable[[], Catalog] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._plan, self._ledger, self._clock = plan, ledger, clock
+        self._plan, self._ledger = plan, ledger
         self._outlook = Outlook(plan, catalog)
         self._planned = {a.node: a for a in plan.assignments}
         self._fan_out = {e.target for e in plan.graph.edges if e.kind == "send"}
         self._lock = threading.Lock()
-        self._began_s = self._active_s = clock()
-        self._visits: dict[str, int] = {}
-        self._out: dict[str, deque[float]] = {}
-        self._asked: dict[str, tuple[str, ...]] = {}
-        self._round: dict[str, int | None] = {}
+        self._progress = Progress(clock)
         self._times = self._outlook.times()
         self._left_nano = sum(a.cost_usd for a in plan.assignments) * NANO * self._times
-        self._paid_nano = self._due_nano = self._due_s = 0.0
-        self._steps: dict[str, int] = {}
-        self._step_s: dict[str, float] = {}
         self._then = Where(limit_nano=_nano(plan.budget.per_run_usd))
         self._rest: Rest | None = None
         self._rounds: dict[str, int] = {}
-        self._saving_price: float | None = None
         self._why = ""
 
     def assignment(self, node: str) -> Assignment | None:
@@ -97,16 +87,8 @@ class Course:
         return self._plan.shadow_price if self._rest is None else self._rest.shadow_price
 
     def _period_price(self) -> float:
-        """λ of the period: `μ` times the λ at which the plan begins to save; 0 while μ is 0."""
-        plan, allowance = self._plan, None if self._ledger is None else self._ledger.allowance_nano
-        if allowance is None or not plan.can_replan or plan.objective != "quality":
-            return 0.0
-        if self._saving_price is None:
-            less = plan.totals.cost_expected_usd * (1 - SAVING)
-            saving = plan.rest(Happened(left_usd=less)).shadow_price if less > 0 else 0.0
-            self._saving_price = max(plan.shadow_price, saving)
-        full = plan.totals.cost_p95_usd * NANO
-        return self._saving_price * max(0.0, full / max(allowance, 1.0) - 1)
+        allowance = None if self._ledger is None else self._ledger.allowance_nano
+        return period_price(self._plan, allowance)
 
     def left_nano(self) -> float:
         """What the calls still to come are expected to cost, in nano-dollars."""
@@ -129,50 +111,31 @@ class Course:
         with self._lock:
             due, nano = self._model(a), self.per_call_nano(node)
             self._left_nano -= self._part(a) * nano
-            self._visits[node] = self._visits.get(node, 0) + 1
-            self._out.setdefault(node, deque()).append(nano)
-            scope = node.rpartition("/")[0]
-            taken_s = self._outlook.visit_s(a, due)
-            self._step_s[scope] = max(self._step_s.get(scope, 0.0), taken_s)
-            if not self._is_same_round(node):
-                self._round[node] = self._steps.get(scope)
-                self._asked[node] = (*self._asked.get(node, ()), model or due)
-            self._active_s = self._clock()
+            seconds = self._outlook.visit_s(a, due)
+            self._progress.called(node, model or due, nano=nano, seconds=seconds)
 
     def round_of(self, node: str) -> int | None:
         """Which round of `node` is under way, from 1; None where the plan does not know it."""
-        return len(self._asked.get(node, ())) or None
+        return self._progress.round_of(node) or None
 
     def ended(self, node: str, cost_nano: int, *, out_tokens: int = 0) -> None:
         """A call of `node` was answered with so many tokens and has cost that much."""
         if out_tokens > 0:
             self._outlook.experience.answered(node, out_tokens)
         with self._lock:
-            self._paid_nano += cost_nano
-            self._due_nano += self._take_back(node)
-            self._active_s = self._clock()
+            self._progress.ended(node, cost_nano)
 
     def failed(self, node: str) -> None:
         """A call of `node` that went out was not answered and has cost nothing."""
         if (a := self._planned.get(node)) is not None:
             with self._lock:
-                self._visits[node] -= 1
-                self._left_nano += self._part(a) * self._take_back(node)
-                self._asked[node] = self._asked.get(node, ())[:-1]
-                self._round.pop(node, None)
-                self._active_s = self._clock()
-
-    def _take_back(self, node: str) -> float:
-        """What the call of `node` that went out first was expected to cost."""
-        out = self._out.get(node)
-        return out.popleft() if out else 0.0
+                nano = self._progress.failed(node)
+                self._left_nano += self._part(a) * nano
 
     def resumed(self) -> None:
         """The run goes on after a pause, whose time counts against no deadline."""
         with self._lock:
-            now = self._clock()
-            self._began_s += now - self._active_s
-            self._active_s = now
+            self._progress.resumed()
 
     def ahead(
         self,
@@ -190,10 +153,7 @@ class Course:
         if (a := self._planned.get(node)) is None:
             return None
         with self._lock:
-            scope = node.rpartition("/")[0]
-            if step is None or step != self._steps.get(scope):
-                self._steps[scope] = step or 0
-                self._due_s += self._step_s.pop(scope, 0.0)
+            if self._progress.enter(node, step):
                 self._look(a, failed)
             return self._priced(self._ahead(a), a, in_tokens)
 
@@ -247,7 +207,7 @@ class Course:
 
     def _look(self, a: Assignment, failed: frozenset[str]) -> None:
         """Solve the rest again if the run has left the plan's course; holds the lock."""
-        plan, now = self._plan, self._where(failed)
+        plan, progress, now = self._plan, self._progress, self._where(failed)
         # Without a limit of any kind each step has its best model, whatever happens elsewhere.
         is_bound = now.limit_nano is not None or self._then.limit_nano is not None
         is_bound = is_bound or plan.deadline_s is not None or plan.objective == "cost"
@@ -261,13 +221,14 @@ class Course:
             left_nano=self.left_nano(),
             paid_nano=self._spent_nano(),
         )
-        if not why and self._visits.get(a.node, 0) >= max(1.0, a.expected_calls) + 1:
-            why = (f"{a.node} has run {self._visits[a.node]} times",)
+        visits = progress.visits(a.node)
+        if not why and visits >= max(1.0, a.expected_calls) + 1:
+            why = (f"{a.node} has run {visits} times",)
         if not why:
             return
         # A node that others send tasks to has them all before it; another has this turn.
         tasks = 1.0
-        if a.node in self._fan_out and a.node not in self._visits:
+        if a.node in self._fan_out and not visits:
             tasks = max(1.0, a.expected_visits)
         spent = self._spent_nano()
         self._rest = plan.rest(
@@ -275,20 +236,20 @@ class Course:
                 now={a.node: tasks},
                 spent_usd=spent / NANO,
                 left_usd=self._left_usd(now, spent),
-                elapsed_s=self._clock() - self._began_s,
+                elapsed_s=progress.elapsed_s,
                 failed=now.failed,
                 prices=now.prices,
-                asked=dict(self._asked),
-                resident=self._outlook.loaded(m for asked in self._asked.values() for m in asked),
+                asked=dict(progress.asked),
+                resident=self._outlook.loaded(m for each in progress.asked.values() for m in each),
             )
         )
-        self._rounds = {node: len(asked) for node, asked in self._asked.items()}
+        self._rounds = {node: len(asked) for node, asked in progress.asked.items()}
         self._why, self._then = "re-planned: " + "; ".join(why), now
         self._left_nano = self._to_come_nano()
 
     def _to_come_nano(self) -> float:
         return sum(
-            max(0.0, a.expected_calls - self._visits.get(a.node, 0)) * self.per_call_nano(a.node)
+            max(0.0, a.expected_calls - self._progress.visits(a.node)) * self.per_call_nano(a.node)
             for a in self._planned.values()
         )
 
@@ -308,24 +269,19 @@ class Course:
         return Where(
             limit_nano=limit,
             times=self._times,
-            off_nano=self._paid_nano - self._due_nano,
-            off_s=self._clock() - self._began_s - self._due_s,
+            off_nano=self._progress.paid_nano - self._progress.due_nano,
+            off_s=self._progress.elapsed_s - self._progress.due_s,
             failed=failed,
             prices=self._outlook.prices(),
         )
 
     def _spent_nano(self) -> float:
         # Calls in flight count what they are expected to cost, not the worst case put aside.
-        return self._paid_nano + sum(sum(out) for out in self._out.values())
-
-    def _is_same_round(self, node: str) -> bool:
-        """Whether the node has been called in this superstep: calls side by side are one round."""
-        scope = node.rpartition("/")[0]
-        return node in self._round and self._round[node] == self._steps.get(scope)
+        return self._progress.paid_nano + self._progress.in_flight_nano
 
     def _model(self, a: Assignment) -> str:
         """The model that is due for a node, in this round of its loop, as last planned."""
-        number = len(self._asked.get(a.node, ())) + (not self._is_same_round(a.node))
+        number = self._progress.round_of(a.node) + (not self._progress.is_same_round(a.node))
         rest = None if self._rest is None else self._rest.models.get(a.node)
         if self._rest is None or not rest:
             return a.model_for(number)
@@ -335,7 +291,7 @@ class Course:
 
     def _part(self, a: Assignment) -> float:
         """Whether the plan still counts on a further call of a node: 1, 0, or a part of one."""
-        return min(1.0, max(0.0, a.expected_calls - self._visits.get(a.node, 0)))
+        return min(1.0, max(0.0, a.expected_calls - self._progress.visits(a.node)))
 
 
 def _nano(usd: float | None) -> int | None:
