@@ -421,7 +421,8 @@ def _observed(
     if not past.records and not records:
         return None
     overhead = {spec.name: spec.overhead_tokens for spec in pool.catalog}
-    return observe((*past.records, *records), walked.graph, overhead=overhead)
+    latest = (*past.records, *records)[-learning.MOST_CALLS :]
+    return observe(latest, walked.graph, overhead=overhead)
 
 
 def _lacks_memory(made: Plan) -> bool:

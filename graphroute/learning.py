@@ -42,8 +42,8 @@ from graphroute.store.records import RecordStore
 
 logger = logging.getLogger(__name__)
 
-MOST_CALLS: Final = 5_000
-"""Calls of a graph that are read back for a plan: the latest; reading them takes about 0.1 s."""
+MOST_CALLS: Final = 3_000
+"""Calls of a graph that are read back for a plan: the latest; reading them takes 0.1 to 0.2 s."""
 
 PROFILE: Final = "profile.json"
 """The imported profile, beside the records."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +11,7 @@ from graphroute.ir.feedback import Credit
 from graphroute.ir.learned import DAY_S, Moments, Part, Sums, run_digest
 from graphroute.ir.record import AFTER_REFUSAL, CallRecord
 
-_NOTHING: Final = Moments()
+FIGURES: Final = ("cost_nano", "took_s", "in_tokens", "out_tokens")
 
 
 def sums_of(record: CallRecord) -> Sums | None:
@@ -19,20 +20,46 @@ def sums_of(record: CallRecord) -> Sums | None:
     An answer that came from a cache is one that has been counted before. One that a check led to is
     no sample of the node's questions: its cost and time count, its score does not.
     """
-    if record.error is not None or record.cache is not None or not record.model:
-        return None
-    good = None if record.why.startswith(AFTER_REFUSAL) else record.quality
-    return Sums(
-        node=record.node,
-        model=record.model,
-        good=0.0 if good is None else good,
-        bad=0.0 if good is None else 1 - good,
-        cost_nano=Moments.of(record.cost_nano),
-        took_s=Moments.of(record.took_s),
-        in_tokens=Moments.of(record.in_tokens),
-        # What was cut off at a limit of ours does not say how long an answer would have been.
-        out_tokens=Moments.of(record.out_tokens) if record.cap_tokens is None else _NOTHING,
-    )
+    tally = _Tally()
+    return tally.sums(record.node, record.model) if tally.add(record) else None
+
+
+class _Tally:
+    """Sums of one node × model while they grow."""
+
+    def __init__(self) -> None:
+        self.good = self.bad = 0.0
+        self._moments = {name: [0.0, 0.0, 0.0] for name in FIGURES}
+
+    def add(self, record: CallRecord) -> bool:
+        """Take a call; whether it shows anything."""
+        if record.error is not None or record.cache is not None or not record.model:
+            return False
+        if record.quality is not None and not record.why.startswith(AFTER_REFUSAL):
+            self.good += record.quality
+            self.bad += 1 - record.quality
+        self._count("cost_nano", record.cost_nano)
+        self._count("took_s", record.took_s)
+        self._count("in_tokens", record.in_tokens)
+        if record.cap_tokens is None:
+            # What was cut off at a limit of ours does not say how long an answer would have been.
+            self._count("out_tokens", record.out_tokens)
+        return True
+
+    def _count(self, name: str, value: float) -> None:
+        if 0 < value < math.inf:
+            log, sums = math.log(value), self._moments[name]
+            sums[0] += 1
+            sums[1] += log
+            sums[2] += log * log
+
+    def sums(self, node: str, model: str) -> Sums:
+        """What has been taken so far."""
+        moments = {
+            name: Moments(count=count, total=total, squares=squares)
+            for name, (count, total, squares) in self._moments.items()
+        }
+        return Sums(node=node, model=model, good=self.good, bad=self.bad, **moments)
 
 
 def parts_of(
@@ -53,27 +80,21 @@ def parts_of(
     """
     home: dict[tuple[str, str], int] = {}
     graphs: dict[str, set[str]] = defaultdict(set)
-    table: dict[tuple[str, int], dict[tuple[str, str], Sums]] = defaultdict(dict)
-
-    def add(part: tuple[str, int], found: Sums) -> None:
-        here = table[part]
-        key = (found.node, found.model)
-        here[key] = here[key].joined(found) if key in here else found
-
+    table: dict[tuple[str, int], dict[tuple[str, str], _Tally]] = defaultdict(
+        lambda: defaultdict(_Tally)
+    )
     for record in records:
         day = home.setdefault((record.graph, record.run_id), max(0, int(record.started_s // DAY_S)))
         graphs[record.run_id].add(record.graph)
-        if (found := sums_of(record)) is not None:
-            add((record.graph, day), found)
+        if record.model:
+            table[record.graph, day][record.node, record.model].add(record)
     for credit, model in credits_given:
-        good, bad = credit.score * credit.weight, (1 - credit.score) * credit.weight
         for graph in graphs.get(credit.run_id, ()):
-            said = Sums(node=credit.node, model=model, good=good, bad=bad)
-            # A node may have run in one graph of the run only.
-            if any(
-                s.node == credit.node for s in table[graph, home[graph, credit.run_id]].values()
-            ):
-                add((graph, home[graph, credit.run_id]), said)
+            here = table[graph, home[graph, credit.run_id]]
+            # Of graphs that share a run, the one in which the node and model ran.
+            if (credit.node, model) in here:
+                here[credit.node, model].good += credit.score * credit.weight
+                here[credit.node, model].bad += (1 - credit.score) * credit.weight
     runs: dict[tuple[str, int], list[str]] = defaultdict(list)
     for (graph, run), day in home.items():
         runs[graph, day].append(run_digest(run))
@@ -82,7 +103,7 @@ def parts_of(
             graph=graph,
             day=day,
             runs=tuple(sorted(runs[graph, day])),
-            sums=tuple(here[key] for key in sorted(here)),
+            sums=tuple(here[key].sums(*key) for key in sorted(here)),
         )
         for (graph, day), here in sorted(table.items())
     )
