@@ -5,15 +5,15 @@
 Chains of four steps with kinds of work at random; profiles (accuracy, tokens) come from the
 training questions, runs get others, and what the models really answered and cost is looked up.
 The plans are `make_plan`'s: without a check, and with `verify=` at every node and the check's rates
-known to the planner. A run stops at its budget: a call that does not fit any more is not made, and the best
-answer so far stands. A check accepts a right answer with the first chance of its name and a wrong
-one with the second; it costs nothing.
+known to the planner. A run stops at its budget: a call that does not fit any more is not made, and
+the answer so far stands. A check accepts a right answer with the first chance of its name and a
+wrong one with the second; it costs nothing.
 
 `closed`: share of the way from the plan without checks to the oracle, which knows every answer
 beforehand and buys the cheapest right ones.
 
 Assumed, not recorded: that errors of a check are independent. A model that is asked the same again
-answers as before, because one answer of each is recorded.
+answers as before, because one answer of each is recorded; the planner is told.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ T_GRAPHS = 2.023
 """Student's t for 39 degrees of freedom, 95 %."""
 
 CHECKS = {
-    "1 / 0": CheckRates(passes_good=1.0, passes_bad=0.0),
-    "0.9 / 0.1": CheckRates(passes_good=0.9, passes_bad=0.1),
-    "0.7 / 0.3": CheckRates(passes_good=0.7, passes_bad=0.3),
-    "0.5 / 0.5": CheckRates(passes_good=0.5, passes_bad=0.5),
+    "1 / 0": CheckRates(passes_good=1.0, passes_bad=0.0, stubborn=1.0),
+    "0.9 / 0.1": CheckRates(passes_good=0.9, passes_bad=0.1, stubborn=1.0),
+    "0.7 / 0.3": CheckRates(passes_good=0.7, passes_bad=0.3, stubborn=1.0),
+    "0.5 / 0.5": CheckRates(passes_good=0.5, passes_bad=0.5, stubborn=1.0),
 }
 
 
@@ -87,6 +87,16 @@ def planned(
         observed=Observed(
             in_tokens={n: float(c.mean()) for n, c in cents.items()},
             out_tokens={n: float(p.out_tokens.mean()) for n, p in parts.items()},
+            in_by_model={
+                (n, model): float(c[:, m].mean())
+                for n, c in cents.items()
+                for m, model in enumerate(here.models)
+            },
+            out_by_model={
+                (n, model): float(p.out_tokens[:, m].mean())
+                for n, p in parts.items()
+                for m, model in enumerate(here.models)
+            },
         ),
         qualities={
             (n, here.models[m]): float((p.correct[:, m].sum() + 1) / (len(p.correct) + 2))
@@ -106,9 +116,14 @@ def play(
     budget: float,
     rates: CheckRates | None,
     random: Random,
+    keeps: bool,
 ) -> tuple[bool, float]:
-    """Whether a run is right in every step, and its USD."""
+    """Whether a run is right in every step, and its USD.
+
+    keeps: a step asks on only with what the plan does not expect the later steps to need
+    """
     spent, is_right = 0.0, True
+    later = plan.totals.cost_expected_usd
     for assignment, kind, q in zip(plan.assignments, kinds, questions, strict=True):
         part = data.test[kind]
         stages = [assignment.model]
@@ -117,9 +132,11 @@ def play(
         order = [here.models.index(name) for name in stages]
         cheapest = int(part.cost_usd[q].argmin())
         answer = None
+        later -= assignment.cost_usd
         for k, first in enumerate(order):
             fits = [m for m in (first, cheapest) if spent + part.cost_usd[q, m] <= budget]
-            if not fits or (k and fits[0] != first):
+            is_dear = keeps and spent + part.cost_usd[q, first] + later > budget
+            if not fits or (k and (fits[0] != first or is_dear)):
                 break  # the answer so far stands
             m = fits[0]
             spent += float(part.cost_usd[q, m])
@@ -132,7 +149,9 @@ def play(
     return is_right, spent
 
 
-def compare(here: World, data: Outcomes, share: float, runs: int, seed: int) -> None:
+def compare(
+    here: World, data: Outcomes, share: float, runs: int, seed: int, *, keeps: bool
+) -> None:
     """One budget: the plan without checks, with each check, and the oracle."""
     strong = int(np.mean([data.train[k].correct.mean(axis=0) for k in data.kinds], axis=0).argmax())
     columns = ["no check", *CHECKS, "oracle"]
@@ -174,7 +193,7 @@ def compare(here: World, data: Outcomes, share: float, runs: int, seed: int) -> 
             questions = tuple(random.randrange(len(data.test[k].prompts)) for k in kinds)
             for name, (plan, rates) in ways.items():
                 luck = Random(f"{seed} {g} {r} {name}")
-                found = play(here, data, plan, kinds, questions, budget, rates, luck)
+                found = play(here, data, plan, kinds, questions, budget, rates, luck, keeps)
                 right[name][g, r] = found[0]
                 spent[name] += found[1]
             right["oracle"][g, r] = float(
@@ -203,13 +222,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100, help="per chain")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budgets", default="0.08,0.25,0.5,1", help="shares of all strong")
+    parser.add_argument(
+        "--keep", action="store_true", help="ask on only with what later steps do not need"
+    )
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     data = load(options.data, "tasks")
     here = world(options.data)
     print(describe(seed=options.seed))
     for share in options.budgets.split(","):
-        compare(here, data, float(share), options.runs, options.seed)
+        compare(here, data, float(share), options.runs, options.seed, keeps=options.keep)
 
 
 if __name__ == "__main__":

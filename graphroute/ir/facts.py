@@ -34,6 +34,7 @@ class Observed:
     fanout: mean number of `Send` tasks per activation, by target node; activations: how many the
         mean is of (missing: enough to take it at its word)
     calls: mean model calls per visit; in_tokens, out_tokens: means per call, by node
+    in_by_model, out_by_model: the same by (node, model), as models count and write differently
     """
 
     edges: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
@@ -42,6 +43,17 @@ class Observed:
     calls: Mapping[str, float] = field(default_factory=_counts)
     in_tokens: Mapping[str, float] = field(default_factory=_counts)
     out_tokens: Mapping[str, float] = field(default_factory=_counts)
+    in_by_model: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
+    out_by_model: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
+
+    def tokens(self, node: str, model: str, usual: tuple[float, float]) -> tuple[float, float]:
+        """Prompt and answer tokens of a model's call at a node; `usual` where nobody has seen any.
+
+        >>> Observed(out_by_model={("draft", "m"): 80.0}).tokens("draft", "m", (100.0, 40.0))
+        (100.0, 80.0)
+        """
+        key = (node, model)
+        return self.in_by_model.get(key, usual[0]), self.out_by_model.get(key, usual[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

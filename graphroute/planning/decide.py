@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from graphroute.ir.catalog import Catalog, ModelSpec
-from graphroute.ir.facts import Facts, Taint
+from graphroute.ir.facts import Facts, Observed, Taint
 from graphroute.ir.graph import Edge, Graph
 from graphroute.ir.hints import Budget
 from graphroute.ir.plan import (
@@ -50,6 +50,7 @@ def decide(
             profile.nodes[i],
             k,
             taints.get(profile.nodes[i].node),
+            facts.observed,
         )
         for i, k in enumerate(solution.choice)
     )
@@ -84,7 +85,9 @@ def decide(
     )
 
 
-def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assignment:
+def _assignment(
+    case: Case, p: NodeProfile, k: int, taint: Taint | None, seen: Observed
+) -> Assignment:
     problem, i = case.problem, case.row
     model = case.catalog.get(case.first(k))
     option = problem.option(i, k)
@@ -94,6 +97,7 @@ def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assi
     others = case.others(k)
     asked = sum(option.shares) if option.kind == "cascade" else 1.0
     instead = fallbacks(case, k, others)
+    tokens = seen.tokens(p.node, model.name, (p.in_tokens, p.out_tokens))
     return Assignment(
         node=p.node,
         model=model.name,
@@ -104,8 +108,8 @@ def _assignment(case: Case, p: NodeProfile, k: int, taint: Taint | None) -> Assi
         complexity_reason=p.score.reason,
         expected_visits=visits,
         expected_calls=visits * p.calls * asked,
-        in_tokens=p.in_tokens,
-        out_tokens=p.out_tokens,
+        in_tokens=tokens[0],
+        out_tokens=tokens[1],
         max_output_tokens=p.max_out_tokens,
         weight=p.weight * scale,
         quality=case.quality(k),

@@ -92,9 +92,10 @@ def formulate(
             learned = known.qualities.get((node.name, model.name))
             q = success(p.score.difficulty, model.ability) if learned is None else learned
             quality[i, m] = min(max(q, Q_MIN), Q_MAX)
-            tokens_in = p.in_tokens + model.overhead_tokens
-            usd[i, m] = p.calls * model.cost_usd(tokens_in, p.out_tokens)
-            time[i, m] = p.calls * model.time_s(p.out_tokens)
+            usual = (p.in_tokens, p.out_tokens)
+            tokens_in, tokens_out = facts.observed.tokens(node.name, model.name, usual)
+            usd[i, m] = p.calls * model.cost_usd(tokens_in + model.overhead_tokens, tokens_out)
+            time[i, m] = p.calls * model.time_s(tokens_out)
             hard = reason_against(node, p, model, taints.get(node.name))
             if reason := hard or too_weak(node, float(quality[i, m])):
                 usable[i, m], feasible[i, m] = not hard, False
@@ -114,6 +115,10 @@ def formulate(
                         )
                     )
     local = np.array([model.local for model in catalog], dtype=bool)
+    visits = np.array([p.visits for p in profile.nodes])
+    least = visits * np.where(feasible, usd, np.inf).min(axis=1, initial=np.inf)
+    least = np.where(np.isfinite(least), least, 0.0)
+    limit = np.inf if budget.per_run_usd is None else budget.per_run_usd
     wide: dict[int, Columns] = {}
     for i, p in enumerate(profile.nodes):
         if p.check or p.again >= RARE or p.node in known.packings:
@@ -128,8 +133,10 @@ def formulate(
                     usable=usable[i],
                 ),
                 rates=known.checks.get(p.node, CheckRates()),
+                stubborn=known.checks.get(p.node, CheckRates()).stubborn,
                 floor=float(floors[i]),
                 packed=_packed(known.packings.get(p.node, ()), catalog, usable[i]),
+                most_usd=limit - float(least.sum() - least[i]),
             )
     index = {node.name: i for i, node in enumerate(nodes)}
     plain = Problem(

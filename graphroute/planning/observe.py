@@ -29,6 +29,9 @@ CHOICES = ("conditional", "command", "send")
 MOST_WAYS = 64
 """A step with more ways to the next recorded steps than this is left to the priors."""
 
+FEW_CALLS = 5.0
+"""Calls that the mean of all models at a node counts as beside those of one model."""
+
 _ROUND = "…"
 """The end of a way that goes round and round without any record."""
 
@@ -49,13 +52,31 @@ def observe(
     calls, fanout = _calls(answered, graph)
     prompts = [r for r in answered if r.in_tokens > 0]
     extra = overhead or {}
+    prompt = [(r, max(1, r.in_tokens - extra.get(r.model, 0))) for r in prompts]
+    in_tokens = _means((r.node, n) for r, n in prompt)
+    out_tokens = _means((r.node, r.out_tokens) for r in prompts)
     return Observed(
         edges=_edges(answered, _failed_runs(records), graph),
         fanout=fanout,
         calls=calls,
-        in_tokens=_means((r.node, max(1, r.in_tokens - extra.get(r.model, 0))) for r in prompts),
-        out_tokens=_means((r.node, r.out_tokens) for r in prompts),
+        in_tokens=in_tokens,
+        out_tokens=out_tokens,
+        in_by_model=_drawn((((r.node, r.model), n) for r, n in prompt), in_tokens),
+        out_by_model=_drawn((((r.node, r.model), r.out_tokens) for r in prompts), out_tokens),
     )
+
+
+def _drawn(
+    values: Iterable[tuple[tuple[str, str], float]], usual: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """Means by (node, model), drawn to the node's while they rest on few calls."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for key, value in values:
+        found[key].append(value)
+    return {
+        (node, model): (sum(them) + FEW_CALLS * usual[node]) / (len(them) + FEW_CALLS)
+        for (node, model), them in found.items()
+    }
 
 
 def _means(values: Iterable[tuple[str, float]]) -> dict[str, float]:

@@ -83,10 +83,13 @@ def columns(
     floor: float = 0.0,
     stubborn: float = STUBBORN,
     packed: Sequence[tuple[int, Packing]] = (),
+    most_usd: float = np.inf,
 ) -> Columns:
     """All options of a node; `usd` is per run, the rest per visit as `Problem` says.
 
     floor: the quality that a sequence as a whole must reach; packed: (model, packing)
+    most_usd: what a run can have for one visit of the node; a cascade that would cost more if all
+        of it was asked promises a last resort that no run can pay, and is none
     """
     m = len(singles.quality)
     alone = Table(
@@ -103,9 +106,11 @@ def columns(
         pace = later_rounds(success, usable, rates, p, stubborn)
         alone = rounds(alone.models, success, rates, p, stubborn, pace)
         found = alone.joined(rounds(sequences_of(usable), success, rates, p, stubborn, pace))
-    elif p.check == "hint":
+    elif p.check == "hint" and rates.is_telling:
         success = by_hardness(singles.quality)
-        found = alone.joined(cascades(sequences_of(usable), success, rates, stubborn))
+        sequences = sequences_of(usable)
+        whole = np.where(sequences >= 0, singles.usd[sequences], 0.0).sum(axis=1)
+        found = alone.joined(cascades(sequences[whole <= most_usd], success, rates, stubborn))
     elif p.again >= RARE:
         found = alone.joined(mixed(singles, usable, p))
     if not len(found.models[m:]) and not packed:

@@ -24,7 +24,7 @@ from graphroute.ir.rest import Happened, Rest
 from graphroute.planning.allocate import Choice, allocate, ranked
 from graphroute.planning.formulate import LOAD_BYTES_PER_S
 from graphroute.planning.pace import Pace
-from graphroute.planning.retries import STUBBORN, CheckRates, after_refusals, by_hardness
+from graphroute.planning.retries import CheckRates, after_refusals, by_hardness
 from graphroute.planning.unit_prices import UnitPrices
 
 TIME_STEPS = 12
@@ -131,7 +131,7 @@ class Replanner:
             if rates is None or i is None or not asked:
                 continue
             first = np.exp(problem.log_quality[i, : len(problem.models)])
-            good = after_refusals(asked, by_hardness(first), rates, STUBBORN)
+            good = after_refusals(asked, by_hardness(first), rates, rates.stubborn)
             log_quality = log_quality.copy()
             log_quality[i, : len(good)] = np.log(np.clip(good, Q_MIN, Q_MAX))
         return log_quality * (self._weight * visits)[:, None]

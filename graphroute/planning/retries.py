@@ -32,6 +32,10 @@ at temperature 0 it is 1, with the check's complaint in the prompt it is less.""
 ROUNDS: Final = 4
 """Rounds of a loop that are followed; people's loops end after two to four."""
 
+LEAST_TOLD: Final = 0.1
+"""Difference of its two rates below which a check decides nothing: a cascade behind it would be two
+models by lot, which costs points where the budget is hard (`benchmarks/escalation.py`)."""
+
 TRUST: Final = 20.0
 """Checked answers that a check's default rates are worth beside counted ones."""
 
@@ -44,6 +48,9 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 class CheckRates:
     """How often a check accepts a good answer and a bad one, in [0, 1], and its USD per answer.
 
+    stubborn: chance in [0, 1] that a model which is asked again after a refusal stays with what it
+        said
+
     >>> CheckRates.counted(good=80, good_passed=80, bad=20, bad_passed=10).passes_good
     0.98
     """
@@ -51,6 +58,7 @@ class CheckRates:
     passes_good: float = 0.9
     passes_bad: float = 0.1
     cost_usd: float = 0.0
+    stubborn: float = STUBBORN
 
     @classmethod
     def counted(
@@ -63,12 +71,22 @@ class CheckRates:
             cost_usd=cost_usd,
         )
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether it tells good answers from bad ones, and does not only draw lots.
+
+        >>> CheckRates(passes_good=0.5, passes_bad=0.5).is_telling
+        False
+        """
+        return self.passes_good - self.passes_bad >= LEAST_TOLD
+
     def stricter(self, factor: float) -> CheckRates:
         """Rates of a check that refuses `factor` times as often, of good and bad answers alike."""
         return CheckRates(
             passes_good=1 - min(1.0, factor * (1 - self.passes_good)),
             passes_bad=1 - min(1.0, factor * (1 - self.passes_bad)),
             cost_usd=self.cost_usd,
+            stubborn=self.stubborn,
         )
 
     def refuses(self, quality: float) -> float:

@@ -22,7 +22,8 @@ class UnitPrices:
         overhead = np.array([m.overhead_tokens for m in catalog])
         prompt = np.array([p.in_tokens for p in profile.nodes])
         self._in = calls[:, None] * (prompt[:, None] + overhead[None, :])
-        self._out = calls * np.array([p.out_tokens for p in profile.nodes])
+        answer = calls * np.array([p.out_tokens for p in profile.nodes])
+        self._out = np.repeat(answer[:, None], len(problem.models), axis=1)
         self._price_in = np.array([m.price.in_usd for m in catalog])
         self._price_out = np.array([m.price.out_usd for m in catalog])
         visits = np.array([p.visits for p in profile.nodes])
@@ -33,12 +34,17 @@ class UnitPrices:
             self.rate = np.where(visits[:, None] > 0, problem.visits[:, :m] / seen, 1.0)
         # A node that is not expected has no cost in the problem, but its calls have one.
         whole = problem.cost_usd / np.where(visits > 0, visits, 1.0)[:, None]
+        # Where models were seen to count or write differently, the problem's cost has it in.
+        usual = self.rate * self._base(self._price_in, self._price_out)
+        is_known = (visits > 0)[:, None] & (usual > 0)
+        as_seen = np.where(is_known, whole[:, :m] / np.where(usual > 0, usual, 1.0), 1.0)
+        self._in, self._out = self._in * as_seen, self._out * as_seen
         plain = self.rate * self._base(self._price_in, self._price_out)
         self._unit = np.column_stack([plain, whole[:, m:]])
         self._problem = problem
 
     def _base(self, price_in: Floats, price_out: Floats) -> Floats:
-        found: Floats = (self._in * price_in + self._out[:, None] * price_out) / 1e6
+        found: Floats = (self._in * price_in + self._out * price_out) / 1e6
         return found
 
     def unit_usd(self, changed: Mapping[str, tuple[float, float]]) -> Floats:

@@ -230,3 +230,14 @@ def test_an_empty_history_changes_nothing() -> None:
     some: Graph = triage()
     assert observe([], some) == observe(runs(), some)
     assert not observe([], some).edges
+
+
+def test_tokens_of_each_model_are_drawn_to_the_nodes_while_they_are_few() -> None:
+    g = graph(["draft"], [(START, "draft"), ("draft", END)])
+    calls = [record(f"a{n}", "draft", 1, model="brief", out_tokens=10) for n in range(95)]
+    calls += [record(f"b{n}", "draft", 1, model="wordy", out_tokens=210) for n in range(5)]
+    found = observe(calls, g, overhead={"wordy": 40})
+    assert found.out_tokens["draft"] == pytest.approx(20)
+    assert found.out_by_model["draft", "brief"] == pytest.approx(10.5)
+    assert found.out_by_model["draft", "wordy"] == pytest.approx((5 * 210 + 5 * 20) / 10)
+    assert found.in_by_model["draft", "wordy"] == pytest.approx((5 * 60 + 5 * 98) / 10)

@@ -18,6 +18,7 @@ from graphroute.ir.graph import END, START, Graph
 from graphroute.ir.hints import RouteHints
 from graphroute.ir.plan import Assignment, Plan
 from graphroute.ir.profile import NodeProfile, StepScore
+from graphroute.ir.rest import Happened
 from graphroute.planning.options import MOST, Packing, columns
 from graphroute.planning.retries import (
     STUBBORN,
@@ -231,7 +232,7 @@ def test_a_better_model_leads_to_fewer_rounds_and_the_plan_shows_them() -> None:
 def test_a_verify_hint_gets_a_cascade_within_the_budget() -> None:
     hints = RouteHints(verify=lambda messages, reply: True)
     g = graph([node("answer", hints=hints)], [(START, "answer"), ("answer", END)])
-    made = plan(g, usd=0.005)
+    made = plan(g, usd=0.012)
     a = one(made, "answer")
     assert (a.kind, a.model, a.then) == ("cascade", "openai:mini", ("openai:big",))
     assert a.expected_visits == 1
@@ -239,8 +240,41 @@ def test_a_verify_hint_gets_a_cascade_within_the_budget() -> None:
     assert a.quality > 0.9
     assert a.fallbacks[0] == "openai:big"
     assert "where the check refuses the answer openai:big is asked" in made.explain("answer")
-    poor = plan(g, usd=0.005, checks={"answer": CheckRates(cost_usd=1.0)})
+    poor = plan(g, usd=0.012, checks={"answer": CheckRates(cost_usd=1.0)})
     assert one(poor, "answer").kind == "single"
+
+
+def test_no_cascade_promises_a_last_resort_that_no_run_can_pay() -> None:
+    hints = RouteHints(verify=lambda messages, reply: True)
+    arrows: list[Arrow] = [(START, "answer"), ("answer", "last"), ("last", END)]
+    g = graph([node("answer", hints=hints), "last"], arrows)
+    big, mini = 0.01, 0.0005
+    for usd in (0.004, 0.0095, big + mini - 1e-5):
+        a = one(plan(g, usd=usd), "answer")
+        assert "openai:big" not in (a.model, *a.then), usd
+    assert "openai:big" in one(plan(g, usd=0.013), "answer").then
+
+
+def test_a_check_that_only_draws_lots_gets_no_cascade() -> None:
+    hints = RouteHints(verify=lambda messages, reply: True)
+    g = graph([node("answer", hints=hints)], [(START, "answer"), ("answer", END)])
+    for passes in (0.2, 0.5, 0.8):
+        rates = CheckRates(passes_good=passes, passes_bad=passes)
+        assert one(plan(g, usd=0.012, checks={"answer": rates}), "answer").kind == "single"
+
+
+def test_tokens_seen_of_a_model_are_those_its_cost_is_planned_with() -> None:
+    g = graph(["answer"], [(START, "answer"), ("answer", END)])
+    usual = Observed(in_tokens={"answer": 200.0}, out_tokens={"answer": 300.0})
+    wordy = replace(usual, out_by_model={("answer", "openai:mini"): 3000.0})
+    before, after = (plan(g, usd=0.002, observed=seen) for seen in (usual, wordy))
+    assert one(before, "answer").model == "openai:mini"
+    assert one(after, "answer").model == "ollama:small"
+    rich = one(plan(g, usd=0.0035, observed=wordy), "answer")
+    assert (rich.model, rich.out_tokens) == ("openai:mini", 3000.0)
+    assert rich.cost_usd == pytest.approx(3200 * 1e-6)
+    made = plan(g, usd=0.0035, observed=wordy)
+    assert made.rest(Happened()).expected_usd == pytest.approx(rich.cost_usd)
 
 
 def test_the_cheapest_way_to_a_floor_may_go_over_a_model_below_it() -> None:
