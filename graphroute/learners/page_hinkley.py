@@ -14,7 +14,7 @@ the moment of the change comes with it.
 
 The values are cut off at `CLIP` deviations, so that one answer of an hour is no change, and the
 deviation has a floor, so that a stream of equal values does not make the first other one a shock.
-The defaults are chosen by simulation: see "Drift" in docs/learning.md and benchmarks/learning.py.
+The defaults are chosen by simulation (benchmarks/detectors.py; "Drift" in docs/learning.md).
 """
 
 from __future__ import annotations
