@@ -1,10 +1,16 @@
-"""For every test and doctest: nothing is written into the folders of the user who runs them."""
+"""For every test and doctest: nothing is written into the folders of the user who runs them.
+
+Each test has a data folder of its own, as plans learn from what earlier runs left there.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 _KEY = "GRAPHROUTE_HOME"
 _folder = ""
@@ -16,6 +22,13 @@ def pytest_configure() -> None:
     global _folder, _before
     _before = os.environ.get(_KEY)
     _folder = tempfile.mkdtemp(prefix="graphroute-tests-")
+    os.environ[_KEY] = _folder
+
+
+@pytest.fixture(autouse=True)
+def _home() -> Iterator[None]:
+    os.environ[_KEY] = tempfile.mkdtemp(dir=_folder)
+    yield
     os.environ[_KEY] = _folder
 
 

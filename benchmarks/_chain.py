@@ -44,7 +44,8 @@ class World:
         """Prompt tokens, from the recorded cost."""
         part = self.parts[kind]
         out = part.out_tokens[question, model] * self.price_out[model]
-        return max(1, round((part.cost_usd[question, model] * 1e6 - out) / self.price_in[model]))
+        tokens = (part.cost_usd[question, model] * 1e6 - out) / self.price_in[model]
+        return max(1, round(float(tokens)))
 
     def graph(self) -> Graph:
         """A chain with a node for each kind; nothing in it says what kind it is."""

@@ -189,9 +189,11 @@ def test_replan_takes_the_pool_as_it_is_now() -> None:
     assert fast.invoke({"text": "x"})["log"][0] == "classify: free"
 
 
-def test_facts_nothing_acts_on_yet_are_told() -> None:
-    made = plan(chain(), models=POOL, nodes={"draft": RouteHints(cache=True)})
-    assert any("'draft'" in w and "cache=" in w for w in made.graph.warnings)
+def test_hints_that_the_arguments_leave_without_effect_are_told() -> None:
+    hints = {"draft": RouteHints(deferrable=True)}
+    made = plan(chain(), models=POOL, nodes=hints)
+    assert any("'draft'" in w and "batch='deferred'" in w for w in made.graph.warnings)
+    assert not plan(chain(), models=POOL, nodes=hints, batch="deferred").graph.warnings
 
 
 def inside(state: State) -> State:

@@ -84,7 +84,9 @@ def test_the_key_comes_from_the_environment(
     assert not disk.build(tmp_path).is_sealed
 
 
-@pytest.mark.parametrize("found", [KEY, None, RuntimeError("locked")])
+@pytest.mark.parametrize(
+    "found", [KEY, None, RuntimeError("locked")], ids=["key", "none", "locked"]
+)
 def test_else_from_the_keyring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str | Exception | None
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -13,8 +13,12 @@ from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.tap import Heard
 
 
+class State(TypedDict, total=False):
+    text: str
+
+
 def _fast(own: ScriptedChat, other: ScriptedChat, **more: Any) -> tuple[Any, list[Heard]]:
-    builder = StateGraph(dict)
+    builder = StateGraph(State)
     builder.add_node("ask", lambda state: {"text": own.invoke(state["text"], stop=["#"]).text})
     builder.add_edge(START, "ask")
     fast = optimize(
@@ -53,9 +57,9 @@ def test_a_failed_call_is_not_heard() -> None:
 
 def test_a_list_of_prompts_is_not_one_call() -> None:
     own = ScriptedChat(name="own")
-    builder = StateGraph(dict)
+    builder = StateGraph(State)
 
-    def ask(state: dict[str, str]) -> dict[str, str]:
+    def ask(state: State) -> State:
         found = own.generate([[HumanMessage("a")], [HumanMessage("b")]])
         return {"text": str(len(found.generations))}
 

@@ -113,7 +113,9 @@ KEPT: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("value", KEPT, ids=repr)
+@pytest.mark.parametrize(
+    "value", KEPT, ids=[f"{number}-{type(each).__name__}" for number, each in enumerate(KEPT)]
+)
 def test_what_is_kept_comes_back_as_it_was(value: Any) -> None:
     found = again(value)
     assert type(found) is type(value)
