@@ -111,7 +111,7 @@ class Compilation:
         if not isinstance(step_scorer, StepScorer):  # pragma: no cover - contract-tested
             raise TypeError("scorer 'structural' scores no steps")
         limit = memory.limit_bytes(self.memory_limit_bytes, pool.catalog)
-        plan_graph = partial(
+        make = partial(
             make_plan,
             catalog=pool.catalog,
             budget=self.budget,
@@ -122,6 +122,14 @@ class Compilation:
             observed=observed,
             qualities=learning.levelled(judged or {}, graph, pool.catalog, step_scorer),
         )
+
+        def plan_graph(graph: Graph, *, memory_limit_bytes: int | None) -> Plan:
+            made = make(graph, memory_limit_bytes=memory_limit_bytes)
+            packs = serving.packings(self.batch, graph, pool.catalog, made, store=self.store)
+            if not packs:
+                return made
+            return make(graph, memory_limit_bytes=memory_limit_bytes, packings=packs)
+
         decided = self.cacheable(walked)[1]
         graph = noted(graph, decided)
         refused = (str(each) for each in decided if not each.is_on)

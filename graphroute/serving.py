@@ -12,15 +12,20 @@ Outputs of nodes are kept in the same place, for nodes that ask for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from graphroute import registry
 from graphroute.errors import InvalidValue
+from graphroute.ir.catalog import Catalog
+from graphroute.ir.graph import Graph
 from graphroute.ir.hints import RouteHints
 from graphroute.ir.node_cache import CacheableNode
+from graphroute.ir.plan import Plan
+from graphroute.planning.options import Packing
 from graphroute.protocols import BatchPolicy, Cache
 from graphroute.runtime import gates
 from graphroute.runtime.admission import Admission
@@ -28,9 +33,14 @@ from graphroute.runtime.answers import Answers
 from graphroute.runtime.deferral import Deferral
 from graphroute.runtime.lease import Leases
 from graphroute.runtime.node_cache.cache import NodeCache
+from graphroute.runtime.pack_factors import factors_of
+from graphroute.runtime.pack_loss import PackFigures
 from graphroute.runtime.packer import Packer
 from graphroute.runtime.semantic import THRESHOLDS, Semantic
 from graphroute.scorers._alike import embedding
+
+PACKS: Final = "packs.json"
+"""What packing has been measured to lose, in the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +120,24 @@ def admission(
     store: folder that remembers batches which were handed in
     keeps_own: nothing but the records may change, unless a policy is named
     """
+    policy = batch_policy(batch, hints)
+    if policy.name == "immediate" and batch is None and keeps_own:
+        return None
+    packer = None
+    if policy.name != "immediate":
+        packer = Packer(figures=PackFigures(store / PACKS), seed=seed)
+    deferral = None
+    if policy.name not in ("immediate", "window", "prefix", "pack"):
+        deferral = Deferral(store / "batches")
+    return Admission(policy, gates.shared(), packer=packer, deferral=deferral)
+
+
+def batch_policy(batch: str | BatchPolicy | None, hints: Sequence[RouteHints]) -> BatchPolicy:
+    """The policy that `batch` names; None: what the nodes' `batch=` asks for, else immediate."""
     if batch is None:
         asked = {each.batch for each in hints}
-        batch = "pack" if "pack" in asked else "window" if True in asked else None
-    if batch is None and keeps_own:
-        return None
-    policy: object = batch
-    if batch is None or isinstance(batch, str):
-        policy = registry.build("batching", batch or "immediate")
+        batch = "pack" if "pack" in asked else "window" if True in asked else "immediate"
+    policy = registry.build("batching", batch) if isinstance(batch, str) else batch
     if not isinstance(policy, BatchPolicy):
         raise InvalidValue(
             f"batch={batch!r}",
@@ -125,8 +145,30 @@ def admission(
             next_step=f"use one of {', '.join(registry.names('batching'))}, or an object with the "
             "methods of graphroute.protocols.BatchPolicy",
         )
-    packer = Packer(seed=seed) if policy.name != "immediate" else None
-    deferral = None
-    if policy.name not in ("immediate", "window", "prefix", "pack"):
-        deferral = Deferral(store / "batches")
-    return Admission(policy, gates.shared(), packer=packer, deferral=deferral)
+    return policy
+
+
+def packings(
+    batch: str | BatchPolicy | None, graph: Graph, catalog: Catalog, made: Plan, *, store: Path
+) -> Mapping[str, Sequence[Packing]]:
+    """Which models may serve several tasks of a node with one prompt, as measured so far.
+
+    made: a plan without packing, for how many tasks of a node come together
+    """
+    if batch_policy(batch, [node.hints for node in graph.nodes]).name != "pack":
+        return {}
+    together = {a.node: a.expected_visits for a in made.assignments}
+    found = factors_of(graph.nodes, tuple(catalog), PackFigures(store / PACKS), waiting=together)
+    return {
+        node: [
+            Packing(
+                model=each.model,
+                batch=each.size,
+                cost_factor=each.cost,
+                time_factor=each.time,
+                quality_factor=each.quality,
+            )
+            for each in factors
+        ]
+        for node, factors in found.items()
+    }

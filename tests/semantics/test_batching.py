@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import re
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -12,10 +13,11 @@ from langchain_core.messages import BaseMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from graphroute import Model, RouteHints, optimize
+from graphroute import Model, RouteHints, optimize, plan
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import tokens
 from graphroute.runtime.dispatch import IN_PACK
+from graphroute.runtime.pack_loss import PackFigures
 
 TASK = "Say the text in capitals and nothing else." + (" Mind every letter of it." * 30)
 TEXTS = [f"{chr(97 + n)} before {chr(122 - n)}" for n in range(24)]
@@ -134,3 +136,21 @@ async def test_a_pack_that_does_not_answer_is_paid_for_and_each_is_asked_alone()
     wasted = [r for r in fast.records if r.why == IN_PACK]
     assert len(wasted) > 1
     assert sum(r.cost_nano for r in wasted) > 0
+
+
+def test_the_plan_chooses_model_and_size_together_once_packing_is_known_to_lose_nothing(
+    tmp_path: Path,
+) -> None:
+    figures = PackFigures(tmp_path / "packs.json")
+    for _ in range(400):
+        figures.checked(("scripted:loud", "one"), 8, is_worse=False)
+    chat = ScriptedChat(name="loud", replies=_reply)
+    model = Model("scripted:loud", chat, price_in_usd=1.0, price_out_usd=2.0)
+    told: dict[str, Any] = {"models": [model], "objective": "cost", "store": tmp_path}
+    alone = plan(_graph(chat), **told).assignment("one")
+    packed = plan(_graph(chat), batch="pack", **told).assignment("one")
+    assert alone is not None
+    assert packed is not None
+    assert alone.kind == "single"
+    assert (packed.kind, packed.batch > 1) == ("packed", True), packed
+    assert packed.cost_usd < alone.cost_usd
