@@ -152,8 +152,9 @@ class Learning:
         if alarm.model and alarm.figure in ("quality", "out_tokens"):
             # Answers of other lengths may come from another model behind the same name.
             self.answers.widen(alarm.node, alarm.model, since=alarm.since)
-        with self._lock:
-            self._has_drifted = True
+        if alarm.figure not in ("latency", "difficulty"):  # no plan is made from those
+            with self._lock:
+                self._has_drifted = True
         if self._options.on_drift is not None:
             try:
                 self._options.on_drift(alarm)
