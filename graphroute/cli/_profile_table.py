@@ -60,7 +60,7 @@ def _influences(found: NodeProfileReport) -> Table:
     table = Table(title="What the better model of two at one node adds to the end's score")
     for name in ("node", "better", "worse"):
         table.add_column(name, overflow="fold")
-    for name in ("end's score", "node's own score", "runs"):
+    for name in ("end's score", "node's own score", "end per own point", "runs"):
         table.add_column(name, justify="right")
     for each in found.influences:
         change = each.quality_change
@@ -70,6 +70,7 @@ def _influences(found: NodeProfileReport) -> Table:
             each.weaker,
             _estimate(each.effect, 1.0, sign=True),
             "" if change is None else f"{change:+.2f}",
+            "" if each.slope is None else f"{each.slope:.2f}",
             str(each.effect.count),
         )
     return table

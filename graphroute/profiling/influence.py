@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from graphroute.errors import BudgetExceeded
 from graphroute.profiling.examples import Example
@@ -23,6 +24,9 @@ from graphroute.profiling.intervals import Estimate, difference
 from graphroute.profiling.outcome import Trial
 from graphroute.profiling.sampling import cells_of
 from graphroute.profiling.session import Session
+
+MIN_CHANGE: Final = 0.1
+"""Below this difference in a node's own score nothing can be said of what it is worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,16 @@ class Influence:
     weaker: str
     effect: Estimate
     quality_change: float | None
+
+    @property
+    def slope(self) -> float | None:
+        """What the end's score gains per point of the node's own: what its `weight=` could say.
+
+        None where the two models answered (almost) equally well, or the node was not judged.
+        """
+        if self.quality_change is None or self.quality_change < MIN_CHANGE:
+            return None
+        return max(0.0, self.effect.mean) / self.quality_change
 
 
 def intervene(session: Session, *, runs: int) -> None:

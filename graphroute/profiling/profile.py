@@ -127,6 +127,9 @@ def profile(
     if influence_runs:
         _intervene(session, harm, influence_runs)
     _remark(session)
+    if records is not None:
+        # Whoever plans next, in this process or another, is to find it.
+        records.flush()
     return result_of(session, took_s=clock() - began_s)
 
 

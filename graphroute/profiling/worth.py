@@ -72,29 +72,34 @@ class Cell:
         return self.weight * math.sqrt(moved) / self.quality
 
 
-def gain(cell: Cell, others: Iterable[Cell], price: float, answers: int) -> float:
+def gain(cell: Cell, rival: float | None, price: float, answers: int) -> float:
     """What so many more answers of a cell are expected to add to the node's value; ≥ 0.
 
-    >>> known = dict(node="n", weight=1.0, visits=1.0, cost_usd=0.0, took_s=1.0, left=9)
-    >>> a = Cell(model="a", good=5.0, bad=5.0, **known)
-    >>> b, c = (Cell(model="b", good=g, bad=10 - g, **known) for g in (5.0, 0.5))
-    >>> gain(a, [b], 0.0, 4) > gain(a, [c], 0.0, 4) > gain(a, [], 0.0, 4) == 0
+    rival: the value of the best other model of the node, None where there is none
+
+    >>> a = Cell(node="n", model="a", weight=1.0, visits=1.0, good=5.0, bad=5.0, cost_usd=0.0,
+    ...     took_s=1.0, left=9)
+    >>> even, behind = a.value(0.0), a.value(0.0) - 2.0
+    >>> gain(a, even, 0.0, 4) > gain(a, behind, 0.0, 4) > gain(a, None, 0.0, 4) == 0
     True
     """
-    rivals = [other.value(price) for other in others]
     spread = cell.spread(answers)
-    if not rivals or spread <= 0:
+    if rival is None or spread <= 0:
         return 0.0
-    z = abs(cell.value(price) - max(rivals)) / spread
+    z = abs(cell.value(price) - rival) / spread
     density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return spread * max(0.0, density - z * 0.5 * math.erfc(z / math.sqrt(2)))
 
 
-def rate(cell: Cell, others: Sequence[Cell], prices: Sequence[float], cost: float) -> float:
-    """The gain per cost of the number of answers at which that is largest; cost > 0 of one."""
+def rate(cell: Cell, rivals: Sequence[float | None], prices: Sequence[float], cost: float) -> float:
+    """The gain per cost of the number of answers at which that is largest.
+
+    rivals: by price, see `gain`; cost: of one answer, > 0
+    """
     found, answers = 0.0, 1
     while answers <= cell.left:
-        mean = sum(gain(cell, others, price, answers) for price in prices) / len(prices)
+        pairs = zip(rivals, prices, strict=True)
+        mean = sum(gain(cell, rival, price, answers) for rival, price in pairs) / len(prices)
         found = max(found, mean / (answers * cost))
         answers *= 2
     return found
@@ -137,22 +142,36 @@ def best(cells: Sequence[Cell], prices: Sequence[float], limits: Limits) -> Cell
     A call costs its share of the money and of the time that are left, and its share of all calls.
     Where no answer can change a choice, the least known cell comes first, for the figures' sake.
     """
-    by_node: dict[str, list[Cell]] = {}
-    for cell in cells:
-        by_node.setdefault(cell.node, []).append(cell)
     fitting = [cell for cell in cells if cell.left > 0 and _fits(cell, limits)]
     if not fitting:
         return None
     calls = sum(cell.left for cell in fitting)
+    tops = _tops(cells, prices)
 
     def key(cell: Cell) -> tuple[float, float, float]:
-        others = [other for other in by_node[cell.node] if other.model != cell.model]
         worth = 0.0
         if cell.is_judged:
-            worth = rate(cell, others, prices, _cost(cell, limits, calls))
+            rivals = [
+                first if who != cell.model else second for first, who, second in tops[cell.node]
+            ]
+            worth = rate(cell, rivals, prices, _cost(cell, limits, calls))
         return (-worth, cell.good + cell.bad, cell.cost_usd)
 
     return min(fitting, key=key)
+
+
+def _tops(
+    cells: Sequence[Cell], prices: Sequence[float]
+) -> Mapping[str, Sequence[tuple[float, str, float | None]]]:
+    """For each node and price the best value, whose it is, and the next best, if there is one."""
+    found: dict[str, list[tuple[float, str, float | None]]] = {}
+    for node in dict.fromkeys(cell.node for cell in cells):
+        here = [cell for cell in cells if cell.node == node]
+        for price in prices:
+            values = sorted(((cell.value(price), cell.model) for cell in here), reverse=True)
+            second = values[1][0] if len(values) > 1 else None
+            found.setdefault(node, []).append((*values[0], second))
+    return found
 
 
 def _fits(cell: Cell, limits: Limits) -> bool:
