@@ -27,6 +27,8 @@ from graphroute.ir.quality import success
 from graphroute.learners._levels import with_classes
 from graphroute.planning.posterior import weigh
 
+T95 = {4: 3.182, 14: 2.16}
+
 SCORE = StepScore(difficulty=0.45, low=0.22, high=0.68, reason="")
 
 
@@ -79,7 +81,7 @@ def compare(folder: Path, name: str, others: int, own: int, seed: int) -> None:
         rows.append(tuple(100 * np.mean(errors, axis=0)))
     table = np.array(rows)
     gain = table[:, 1] - table[:, 0]
-    half = 2.16 * gain.std(ddof=1) / math.sqrt(len(gain))
+    half = T95[len(gain)] * gain.std(ddof=1) / math.sqrt(len(gain))
     print(
         f"  {name:<8} others {others:>3} own {own:>3}: without {table[:, 0].mean():5.2f}, with "
         f"{table[:, 1].mean():5.2f} ({gain.mean():+.2f} ± {half:.2f})",

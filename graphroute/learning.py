@@ -38,6 +38,7 @@ from graphroute.learners._sums import parts_of
 from graphroute.learners._watch import Watch
 from graphroute.protocols import DriftDetector, Learner, StepScorer
 from graphroute.runtime.policy import Policy
+from graphroute.runtime.shadow import Shadow
 from graphroute.store.records import RecordStore
 
 logger = logging.getLogger(__name__)
@@ -192,6 +193,8 @@ def attach(
                 logger.warning("the plan stays as it is: %s", fault)
 
     policy.sink = sink
+    if learning.shadows:
+        policy.tap = Shadow(policy, learn=learning.judged_aside, answers=learning.answers.count)
     if learning.explores:
         policy.explore = lambda node, specs, in_tokens: learning.challenger(
             node, specs, in_tokens=in_tokens, plan=policy.plan, hints=policy.hints_for(node)

@@ -64,6 +64,8 @@ class Learn:
 
     explore_share: of the budget (of what is spent, where there is none) that trying other models
         than the planned ones may cost on top of those, in [0, 0.5]; 0 asks none
+    shadow: ask free local models what checked nodes ask as well, beside the runs and one call at a
+        time, and learn from what the check says of their answers, which nobody else sees
     max_weight: nodes whose author gave them more weight than this are never experimented with
     learner, detector: names of plugins of the family `learners`
     half_life: judged answers of a node × model after which an answer counts half; half_life_days:
@@ -78,6 +80,7 @@ class Learn:
     """
 
     explore_share: float = 0.02
+    shadow: bool = False
     max_weight: float = 1.0
     learner: str = "thompson"
     detector: str = "page_hinkley"

@@ -81,6 +81,15 @@ class Learning:
         """Whether it may ever ask another model than the plan's."""
         return self._explorer is not None
 
+    @property
+    def shadows(self) -> bool:
+        """Whether local models are asked beside the runs."""
+        return self._options.shadow
+
+    def judged_aside(self, node: str, model: str, score: float) -> None:
+        """Take the score of an answer that no run has used."""
+        self.answers.add(node, model, score)
+
     def note(self, record: CallRecord) -> None:
         """Take a finished call."""
         self._earn(record)

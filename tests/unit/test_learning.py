@@ -227,3 +227,69 @@ def test_a_graph_of_its_own_models_keeps_them_while_it_learns(tmp_path: Path) ->
     run(fast, 30)
     assert {r.why for r in fast.records} == {"plan"}
     assert not [r.fault for r in fast.records if r.fault]
+
+
+def shadow_of(fast: Any) -> Any:
+    return fast.__dict__["_graphroute"].policy.tap
+
+
+def local_pool() -> list[Model]:
+    cloud = ScriptedChat(name="cloud", replies=["good from the cloud"])
+    home = ScriptedChat(name="home", replies=["good from home"])
+    return [
+        Model("scripted:cloud", cloud, price_in_usd=1, price_out_usd=1, quality=0.9),
+        Model("scripted:home", home, local=True, quality=0.1),
+    ]
+
+
+def quality_of(fast: Any, model: str) -> float:
+    planned = fast.plan.assignments[0]
+    names = (planned.model, *planned.fallbacks)
+    return float(dict(zip(names, planned.qualities, strict=True))[model])
+
+
+def test_a_local_model_is_learnt_in_the_shadow_while_the_planned_one_answers(
+    tmp_path: Path,
+) -> None:
+    learn = Learn(explore_share=0.0, shadow=True, replan_after=10**6)
+    fast = fast_of(local_pool(), tmp_path, budget=None, learn=learn)
+    assert quality_of(fast, "scripted:home") < 0.4
+    for n in range(40):
+        assert fast.invoke({"text": f"question {n}"})["text"] == "good from the cloud"
+        assert shadow_of(fast).wait()
+    assert set(served(fast)) == {"cloud"}
+    fast.replan()
+    assert quality_of(fast, "scripted:home") > 0.6
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        RouteHints(),
+        RouteHints(verify=answers_well, pin="scripted:cloud"),
+        RouteHints(verify=answers_well, models=("scripted:cloud",)),
+    ],
+)
+def test_nobody_is_asked_in_the_shadow_where_it_may_not_be(
+    tmp_path: Path, hints: RouteHints
+) -> None:
+    pool = local_pool()
+    fast = fast_of(pool, tmp_path, nodes={"draft": hints}, learn=Learn(shadow=True), budget=None)
+    run(fast, 5)
+    assert shadow_of(fast).wait()
+    home = pool[1].chat
+    assert isinstance(home, ScriptedChat)
+    assert {r.model for r in fast.records} == {"scripted:cloud"}
+    assert not home.calls
+
+
+def test_a_shadow_that_fails_harms_nobody(tmp_path: Path) -> None:
+    pool = local_pool()
+    broken = ScriptedChat(name="home", replies=[RuntimeError("no memory")])
+    pool[1] = Model("scripted:home", broken, local=True, quality=0.1)
+    fast = fast_of(pool, tmp_path, learn=Learn(shadow=True), budget=None)
+    for _ in range(3):
+        fast.invoke({"text": "x"})
+        assert shadow_of(fast).wait()
+    assert len(fast.records) == 3
+    assert not [r for r in fast.records if r.fault or r.error]
