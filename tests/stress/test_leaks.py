@@ -37,6 +37,7 @@ def test_runs_leave_nothing_behind(runs: int) -> None:
     own = ScriptedChat(name="own")
     twin = ScriptedChat(name="twin", replies=lambda messages: "said")
     policy = policy_for(chats={"scripted:twin": twin})
+    others = handles()  # of tests before this one, whose frames pytest may keep
     fast = routed(one_call(own), policy)
     journal, me = twin._journal, psutil.Process()
 
@@ -71,7 +72,7 @@ def test_runs_leave_nothing_behind(runs: int) -> None:
     finally:
         tracemalloc.stop()
     assert after - before < 64_000 + 20 * runs, f"{after - before} bytes more after {runs} runs"
-    assert handles() == 0
+    assert handles() <= others
     assert me.num_fds() <= files + 2
     assert threading.active_count() <= threads + 1
     assert drive.routing.get() is False

@@ -10,6 +10,7 @@ import pytest
 from langgraph.graph import START, StateGraph
 
 from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan
+from graphroute.cli import run as command
 from graphroute.errors import ProviderUnavailable
 from graphroute.learning import PROFILE
 from graphroute.providers.scripted import ScriptedChat
@@ -100,8 +101,6 @@ def test_what_one_process_learnt_the_next_plans_from(tmp_path: Path) -> None:
 
 
 def test_an_imported_profile_counts_and_overlapping_runs_count_once(tmp_path: Path) -> None:
-    from graphroute.cli import run as command
-
     pool = pool_of(big="bad answer", small="good answer")
     fast = fast_of(pool, tmp_path / "a", nodes={"draft": RouteHints(verify=answers_well)})
     run(fast, 20)
