@@ -22,7 +22,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,17 @@ def whole(world: World, at: list[Ints]) -> Floats:
 def replayed(world: World, at: list[Ints]) -> Floats:
     """The same from node profiles: the product over nodes."""
     means = [t[rows].mean(axis=0) for t, rows in zip(world.correct, at, strict=True)]
-    return np.array([np.prod(each) for each in product(*means)])
+    return combined(means)
+
+
+def combined(means: Sequence[Floats]) -> Floats:
+    """Product over nodes, for every assignment."""
+    return np.asarray(reduce(np.multiply.outer, means)).ravel()
 
 
 def rmse(found: Floats, world: World) -> float:
     """Against the success over all questions."""
-    true = np.array([np.prod(each) for each in product(*world.truth)])
-    return float(np.sqrt(np.mean((found - true) ** 2)))
+    return float(np.sqrt(np.mean((found - combined(list(world.truth))) ** 2)))
 
 
 def errors(
