@@ -30,9 +30,9 @@ from graphroute.profiling.examples import Example
 from graphroute.runtime import hook, lineage, router
 from graphroute.runtime.answers import Answers
 from graphroute.runtime.course import Course
-from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.policy import Policy
+from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.tap import Heard, Tap
 
 PROFILE: Final = "profile"

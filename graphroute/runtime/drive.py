@@ -22,8 +22,9 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 
 from graphroute.ir.verdict import Verdict
+from graphroute.runtime.choice import Choice, Chore
 from graphroute.runtime.dialect import Restore, Written
-from graphroute.runtime.dispatch import Choice, Chore, Dispatch
+from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.later import Later
 from graphroute.runtime.pause import Replies
 from graphroute.runtime.trial import Enough
@@ -110,7 +111,7 @@ def _do(dispatch: Dispatch, chore: Chore) -> None:
             chore.work()
         if (errand := chore.errand) is not None:
             chat = open_chat(dispatch, chore.chosen)
-            written = dispatch.packed(errand, chat, chore.chosen.spec)
+            written = dispatch.packed(errand, chore.chosen, chat)
             with inside():
                 answer = chat.invoke(
                     list(errand.messages), _ALONE, stop=written.stop, **written.kwargs
@@ -127,7 +128,7 @@ async def _ado(dispatch: Dispatch, chore: Chore) -> None:
             await asyncio.to_thread(chore.work)
         if (errand := chore.errand) is not None:
             chat = await aopen_chat(dispatch, chore.chosen)
-            written = dispatch.packed(errand, chat, chore.chosen.spec)
+            written = dispatch.packed(errand, chore.chosen, chat)
             with inside():
                 answer = await chat.ainvoke(
                     list(errand.messages), _ALONE, stop=written.stop, **written.kwargs

@@ -23,9 +23,11 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 
 from graphroute.runtime import drive, events_v3, lineage
+from graphroute.runtime.call import read_call
 from graphroute.runtime.dialect import Written
-from graphroute.runtime.dispatch import Dispatch, RunHandle
+from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.lineage import find_handle
+from graphroute.runtime.run_handle import RunHandle
 
 _lock = threading.Lock()
 _originals: dict[tuple[type, str], Any] = {}
@@ -63,7 +65,7 @@ def _begin(
 ) -> Dispatch:
     messages = own._convert_input(value).to_messages()
     full = ensure_config(config)
-    return Dispatch(
+    call = read_call(
         handle,
         own,
         messages,
@@ -72,6 +74,7 @@ def _begin(
         metadata=full.get("metadata") or {},
         shows_tokens=_shows_tokens(full),
     )
+    return Dispatch(handle, call)
 
 
 def _shows_tokens(config: RunnableConfig) -> bool:
@@ -262,7 +265,7 @@ def _begin_list(
     joined: list[BaseMessage] = [message for prompt in prompts for message in prompt]
     inherited = ensure_config(None).get("metadata") or {}
     metadata = {**inherited, **(tracing.get("metadata") or {})}
-    dispatch = Dispatch(
+    call = read_call(
         handle,
         own,
         joined,
@@ -271,7 +274,7 @@ def _begin_list(
         metadata=metadata,
         prompts=max(1, len(prompts)),
     )
-    return dispatch, tracing
+    return Dispatch(handle, call), tracing
 
 
 def _generate(original: Any) -> Any:

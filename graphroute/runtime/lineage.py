@@ -19,8 +19,8 @@ from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.node_path import node_path, segments
+from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.turn import task_parts
 
 KEY = "__pregel_graphroute"

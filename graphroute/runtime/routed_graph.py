@@ -25,13 +25,13 @@ from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime import hook, lineage, own_cache
 from graphroute.runtime.course import Course
-from graphroute.runtime.dispatch import RunHandle
 from graphroute.runtime.feedback import new_run_id, run_id_in
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.node_cache import hooks as node_hooks
 from graphroute.runtime.node_path import segments
 from graphroute.runtime.pause import Answer, RunState, limit_nano
 from graphroute.runtime.policy import Policy
+from graphroute.runtime.run_handle import RunHandle
 
 if TYPE_CHECKING:
     from graphroute.report import Report

@@ -15,7 +15,7 @@ from graphroute import RouteHints, optimize
 from graphroute.providers import llamacpp
 from graphroute.providers._llama_chat import LlamaCppChat
 from graphroute.runtime import dialect, gates, packing
-from graphroute.runtime.dispatch import IN_PACK
+from graphroute.runtime.entrance import IN_PACK
 from graphroute.runtime.gates import SPARE
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request

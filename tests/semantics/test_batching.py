@@ -16,7 +16,7 @@ from langgraph.types import Send
 from graphroute import Model, RouteHints, optimize, plan
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import tokens
-from graphroute.runtime.dispatch import IN_PACK
+from graphroute.runtime.entrance import IN_PACK
 from graphroute.runtime.pack_loss import PackFigures
 
 TASK = "Say the text in capitals and nothing else." + (" Mind every letter of it." * 30)

@@ -14,7 +14,7 @@ from langgraph.graph import START, StateGraph
 
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import drive
-from graphroute.runtime.dispatch import RunHandle
+from graphroute.runtime.run_handle import RunHandle
 from tests.semantics.graphs_flow import State, asks
 from tests.unit.runtime.situations import policy_for, routed
 

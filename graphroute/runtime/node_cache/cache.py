@@ -22,7 +22,7 @@ from graphroute.runtime.node_cache.visit import Visit
 from graphroute.runtime.unkeyable import Unkeyable
 
 if TYPE_CHECKING:
-    from graphroute.runtime.dispatch import RunHandle
+    from graphroute.runtime.run_handle import RunHandle
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from graphroute.runtime.node_cache.state import State
 from graphroute.runtime.unkeyable import Unkeyable
 
 if TYPE_CHECKING:
-    from graphroute.runtime.dispatch import RunHandle
+    from graphroute.runtime.run_handle import RunHandle
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from langgraph.pregel import Pregel
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import hook, lineage
 from graphroute.runtime.course import Course
-from graphroute.runtime.dispatch import RunHandle
+from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.ledger import Ledger
 from tests.unit.runtime.situations import policy_for
 
