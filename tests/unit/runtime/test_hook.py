@@ -17,8 +17,8 @@ from langgraph.pregel import Pregel
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import hook, lineage
 from graphroute.runtime.course import Course
-from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.run_handle import RunHandle
 from tests.unit.runtime.situations import policy_for
 
 NAMES = ("invoke", "ainvoke", "stream", "astream", "generate", "agenerate")
