@@ -12,11 +12,10 @@ until some of the first six have ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.batch import Gathering, Hold, Waiting
+from graphroute.ir.batch import Gathering, Hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +56,3 @@ class Quiet:
             return None
         until_s = min(last.arrived_s + self.quiet_s, first.arrived_s + self.max_wait_s)
         return Hold(until_s=until_s) if until_s > group.now_s else None
-
-
-def in_order(queue: Sequence[Waiting]) -> int:
-    """The number of the one that waits longest."""
-    return queue[0].number

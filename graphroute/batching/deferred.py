@@ -3,6 +3,7 @@
 Only calls of nodes marked `@route(deferrable=True)`, whose model has such an API, are gathered:
 until none has come for `quiet_s`, at most `max_wait_s`. All others go at once.
 
+>>> from graphroute.ir.batch import Waiting
 >>> policy = build()
 >>> later = Waiting(number=1, arrived_s=0.0, prompt="", in_tokens=9, can_defer=True)
 >>> now = Waiting(number=2, arrived_s=0.0, prompt="", in_tokens=9)
@@ -14,18 +15,19 @@ until none has come for `quiet_s`, at most `max_wait_s`. All others go at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from graphroute.batching._quiet import Quiet, in_order
-from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Waiting
+from graphroute.batching._one_by_one import OneByOne
+from graphroute.batching._quiet import Quiet
+from graphroute.ir.batch import Bundle, Flush, Gathering, Hold
 
 REQUIRES: tuple[str, ...] = ()
 EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"quiet_s": 0.1, "size": 100})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
+class Deferred(OneByOne):
     """Gathers what can be deferred by `quiet`, and holds nothing else."""
 
     quiet: Quiet
@@ -41,21 +43,6 @@ class Deferred:
             return hold
         numbers = tuple(w.number for w in group.waiting)
         return Flush(bundles=(Bundle(numbers=numbers, how="deferred"),))
-
-    def pick(
-        self,
-        queue: Sequence[Waiting],
-        *,
-        running: Sequence[Waiting],  # noqa: ARG002 - the protocol's parameters
-        warm: Sequence[Waiting],  # noqa: ARG002
-        now_s: float,  # noqa: ARG002
-    ) -> int:
-        """First come, first served."""
-        return in_order(queue)
-
-    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
-        """Nobody: each call is made alone."""
-        return ()
 
 
 def build(*, quiet_s: float = 0.5, max_wait_s: float = 10.0, size: int = 10_000) -> Deferred:

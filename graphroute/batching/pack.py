@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphroute.batching._quiet import Quiet, in_order
+from graphroute.batching._one_by_one import OneByOne
+from graphroute.batching._quiet import Quiet
 from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Waiting
 
 REQUIRES: tuple[str, ...] = ()
@@ -31,7 +32,7 @@ EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"size": 8})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
+class Pack(OneByOne):
     """Gathers by `quiet` and packs what is of one template."""
 
     quiet: Quiet
@@ -42,17 +43,6 @@ class Pack:
         if (hold := self.quiet.until(group)) is not None:
             return hold
         return Flush(bundles=tuple(Bundle(numbers=(w.number,)) for w in group.waiting))
-
-    def pick(
-        self,
-        queue: Sequence[Waiting],
-        *,
-        running: Sequence[Waiting],  # noqa: ARG002 - the protocol's parameters
-        warm: Sequence[Waiting],  # noqa: ARG002
-        now_s: float,  # noqa: ARG002
-    ) -> int:
-        """First come, first served."""
-        return in_order(queue)
 
     def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:
         """Those of the same template, in packs as equal as can be."""

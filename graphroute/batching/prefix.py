@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from graphroute.batching._one_by_one import OneByOne
 from graphroute.batching._prefixes import shared_chars
 from graphroute.batching._quiet import Quiet
 from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Waiting
@@ -36,7 +37,7 @@ _LOOKS_AT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prefix:
+class Prefix(OneByOne):
     """Gathers by `quiet` and orders by what prompts share at their start."""
 
     quiet: Quiet
@@ -85,10 +86,6 @@ class Prefix:
             return False
         young = [r for r in running if now_s - r.arrived_s < self.warm_s]
         return shared_chars(waiting.prompt, young) >= need
-
-    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
-        """Nobody: each call is made alone."""
-        return ()
 
 
 def build(

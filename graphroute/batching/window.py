@@ -4,6 +4,7 @@ By itself this shares nothing: it is what the other policies order and pack. It 
 comes alone `quiet_s`, or nothing where it is known to be alone: the last of its siblings, or one of
 a node that has lately been called one at a time.
 
+>>> from graphroute.ir.batch import Waiting
 >>> policy = build(quiet_s=0.002)
 >>> first, second = (
 ...     Waiting(number=n, arrived_s=at, prompt="", in_tokens=1) for n, at in ((1, 0.0), (2, 0.001))
@@ -16,18 +17,19 @@ Hold(until_s=0.003)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphroute.batching._quiet import Quiet, in_order
-from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Waiting
+from graphroute.batching._one_by_one import OneByOne
+from graphroute.batching._quiet import Quiet
+from graphroute.ir.batch import Bundle, Flush, Gathering, Hold
 
 REQUIRES: tuple[str, ...] = ()
 EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"quiet_s": 0.0, "size": 4})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(OneByOne):
     """Gathers by `quiet`; order of arrival."""
 
     quiet: Quiet
@@ -38,21 +40,6 @@ class Window:
         if (hold := self.quiet.until(group)) is not None:
             return hold
         return Flush(bundles=tuple(Bundle(numbers=(w.number,)) for w in group.waiting))
-
-    def pick(
-        self,
-        queue: Sequence[Waiting],
-        *,
-        running: Sequence[Waiting],  # noqa: ARG002 - the protocol's parameters
-        warm: Sequence[Waiting],  # noqa: ARG002
-        now_s: float,  # noqa: ARG002
-    ) -> int:
-        """First come, first served."""
-        return in_order(queue)
-
-    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
-        """Nobody: each call is made alone."""
-        return ()
 
 
 def build(*, quiet_s: float = 0.002, max_wait_s: float = 0.020, size: int = 64) -> Window:

@@ -1,0 +1,28 @@
+"""What most policies do with a free slot: first come, first served, each call alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphroute.ir.batch import Waiting
+
+
+class OneByOne:
+    """How slots are given; a policy overrides what it does otherwise."""
+
+    __slots__ = ()
+
+    def pick(
+        self,
+        queue: Sequence[Waiting],
+        *,
+        running: Sequence[Waiting],  # noqa: ARG002 - the protocol's parameters
+        warm: Sequence[Waiting],  # noqa: ARG002
+        now_s: float,  # noqa: ARG002
+    ) -> int | None:
+        """The number of the one that waits longest."""
+        return queue[0].number
+
+    def along(self, first: Waiting, queue: Sequence[Waiting], *, most: int) -> Sequence[int]:  # noqa: ARG002
+        """Nobody: each call is made alone."""
+        return ()
