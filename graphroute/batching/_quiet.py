@@ -25,6 +25,7 @@ class Quiet:
     quiet_s: nobody has come for this long; max_wait_s: longest that any call is held
     size: calls that need not wait for more
 
+    >>> from graphroute.ir.batch import Waiting
     >>> first = Waiting(number=1, arrived_s=10.0, prompt="", in_tokens=1)
     >>> Quiet().until(Gathering(waiting=(first,), now_s=10.0))
     Hold(until_s=10.002)
