@@ -35,7 +35,7 @@ from graphroute.runtime.trail import told
 _NO_HINTS: Final = RouteHints()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Call:
     """One intercepted call.
 
@@ -73,6 +73,10 @@ class Call:
     lean: Lean | None
     is_read: bool
     fault: str | None
+
+    def __repr__(self) -> str:
+        # A private text must not get into a log that way.
+        return f"Call({self.node!r}, own={self.own.name!r})"
 
 
 def read_call(

@@ -274,7 +274,8 @@ class Dispatch:
         return write(self._call, choice, chat, self.trial)
 
     def packed(self, errand: Errand, choice: Choice, chat: BaseChatModel) -> dialect.Written:
-        """What to call `chat` with for several calls at once."""
+        """What to call `chat` with for several calls at once, now."""
+        self.handle.ledger.start(choice.reservation)
         request = self._call.request or Request()
         return errand.written(request, target=chat, limit=choice.spec.max_output_tokens)
 

@@ -119,7 +119,14 @@ class Entrance:
         """
         place.share = None
         self._booking.settle(choice, self._booking.usage(share), why=IN_PACK)
-        if (taken := self._till.take([choice.spec], self._call.facts)) is not None:
+        try:
+            taken = self._till.take([choice.spec], self._call.facts)
+        except BaseException:
+            # It waits for money, or pauses the run: the slot is for others meanwhile.
+            self._place = None
+            place.cancel()
+            raise
+        if taken is not None:
             return replace(choice, reservation=taken.reservation, cap_tokens=taken.cap_tokens)
         checks, self._place = place.checks, None
         place.cancel()

@@ -17,6 +17,7 @@ from graphroute import Model, RouteHints, optimize, plan
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import tokens
 from graphroute.runtime.entrance import IN_PACK
+from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.pack_loss import PackFigures
 
 TASK = "Say the text in capitals and nothing else." + (" Mind every letter of it." * 30)
@@ -113,6 +114,31 @@ async def test_each_packed_call_has_callbacks_of_its_own() -> None:
             if event["event"] == "on_chat_model_end"
         ]
         assert sorted(ended) == sorted(EXPECTED)
+
+
+async def test_what_a_pack_may_cost_counts_from_when_it_goes_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[Reservation] = []
+    seen: list[int] = []
+    start = Ledger.start
+
+    def noted(ledger: Ledger, reservation: Reservation) -> None:
+        begun.append(reservation)
+        start(ledger, reservation)
+
+    def reply(messages: list[BaseMessage]) -> str:
+        seen.append(len(begun))
+        return _reply(messages)
+
+    monkeypatch.setattr(Ledger, "start", noted)
+    chat = ScriptedChat(name="loud", replies=reply)
+    model = Model("scripted:loud", chat, price_in_usd=1.0, price_out_usd=2.0)
+    hints = {"one": RouteHints(batch="pack", max_output_tokens=40)}
+    fast = optimize(_graph(chat, is_async=True), models=[model], nodes=hints)
+    assert (await fast.ainvoke({}))["notes"] == EXPECTED
+    assert any("response_format" in call.kwargs for call in chat.calls), "none was packed"
+    assert all(count >= number for number, count in enumerate(seen, start=1)), seen
 
 
 def test_a_hint_alone_is_enough() -> None:
