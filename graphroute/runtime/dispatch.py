@@ -135,7 +135,7 @@ class Dispatch:
         if self.trial is not None and self.trial.rounds:
             # A check has refused an answer: a stronger model is asked, if there is one.
             order = [spec for spec in order if spec.name == self.trial.next_model]
-            if not order:
+            if not order or not self._till.leaves_enough(order[0], self._call.facts):
                 raise Enough(self.trial.best.answer)
             return self._affordable(order)
         if not order and trail.last_error is None:

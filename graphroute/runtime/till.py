@@ -196,6 +196,15 @@ class Till:
             excess=self._policy.excess(self._node, spec.name),
         )
 
+    def leaves_enough(self, spec: ModelSpec, call: router.CallFacts) -> bool:
+        """Whether a call on `spec`, at its least, leaves what later steps are expected to cost.
+
+        For a call the run can do without: a second answer must not cost a later step its model.
+        """
+        if (available := self._ledger.available_nano) is None:
+            return True
+        return available - self._bounds(spec, call).least >= self._course.left_nano()
+
     def _purse(self, amount_nano: int) -> Purse:
         """The limit that is reached, else (others have given money back by now) the closest."""
         return self._ledger.purse(amount_nano) or self._ledger.closest_purse()

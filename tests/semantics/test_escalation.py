@@ -171,3 +171,25 @@ def test_a_check_without_a_cascade_is_recorded_and_changes_nothing() -> None:
     fast = optimize(_graph(own), nodes={"answer": RouteHints(verify=_is_42)})
     assert fast.invoke({})["notes"] == ["41"]
     assert [r.quality for r in fast.records] == [0.0]
+
+
+def test_a_second_answer_does_not_cost_a_later_step_its_model() -> None:
+    pool = Pool("41")
+    builder = StateGraph(State)
+    for name in ("answer", "last"):
+        builder.add_node(
+            name, lambda s: {"notes": [pool.dear.invoke("What is 6 × 7?", max_tokens=8).text]}
+        )
+    builder.add_edge(START, "answer")
+    builder.add_edge("answer", "last")
+    hints = {
+        "answer": RouteHints(verify=_is_42, min_quality=0.85, max_output_tokens=8),
+        "last": RouteHints(pin="scripted:dear", max_output_tokens=8),
+    }
+    told: dict[str, Any] = {"models": pool.models, "objective": "cost", "nodes": hints}
+    free = optimize(builder.compile(), **told)
+    assert free.invoke({})["notes"] == ["42", "42"]
+    # Enough for the dear model's worst case once, and not for its answer twice.
+    tight = optimize(builder.compile(), budget=0.0008, **told)
+    assert tight.plan.assignment("answer").kind == "cascade"
+    assert tight.invoke({})["notes"] == ["41", "42"]
