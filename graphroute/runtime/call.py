@@ -49,8 +49,7 @@ class Call:
     hints, assignment: what the author and the plan say of the node
     must_stay: it may not leave this machine, by the author's word or the plan's
     facts: what choosing needs; lean: what the prompt's text says beside the plan
-    is_read: False where the facts are only those of a call that could not be read
-    fault: why it could not, None where it could
+    fault: why it could not be read, None where it could
     """
 
     node: str
@@ -71,8 +70,12 @@ class Call:
     must_stay: bool
     facts: CallFacts
     lean: Lean | None
-    is_read: bool
     fault: str | None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the facts are more than those of a call that could not be read."""
+        return self.fault is None
 
     def __repr__(self) -> str:
         # A private text must not get into a log that way.
@@ -133,7 +136,6 @@ def read_call(
         or bool(handle.guards and handle.is_private_inside(node)),
         facts=facts or _bare_facts(node, own),
         lean=lean,
-        is_read=facts is not None,
         fault=fault,
     )
 
