@@ -141,12 +141,13 @@ async def test_what_a_pack_may_cost_counts_from_when_it_goes_out(
     assert all(count >= number for number, count in enumerate(seen, start=1)), seen
 
 
-def test_a_hint_alone_is_enough() -> None:
+async def test_a_hint_alone_is_enough() -> None:
     chat = ScriptedChat(name="loud", replies=_reply)
     model = Model("scripted:loud", chat, price_in_usd=1.0, price_out_usd=2.0)
     hints = {"one": RouteHints(batch="pack", max_output_tokens=40)}
-    fast = optimize(_graph(chat), models=[model], nodes=hints)
-    assert fast.invoke({})["notes"] == EXPECTED
+    fast = optimize(_graph(chat, is_async=True), models=[model], nodes=hints)
+    for _ in range(3):
+        assert (await fast.ainvoke({}))["notes"] == EXPECTED
     assert any("response_format" in call.kwargs for call in chat.calls)
 
 
