@@ -80,7 +80,7 @@ def test_data_blocks_are_well_formed(block: Block) -> None:
     if block.kind == "json":
         json.loads(block.text)
     else:
-        assert block.text.startswith(("flowchart", "graph", "---", "%%{"))
+        assert block.text.startswith(("flowchart", "graph", "---", "%%{", "xychart-beta"))
 
 
 def _commands() -> list[Any]:

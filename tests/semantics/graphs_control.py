@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import threading
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig, RunnableLambda
@@ -112,18 +113,36 @@ def failing(model: Any, **compiled: Any) -> Any:
     return one_node("fails", node, compiled)
 
 
+class _Told(InMemoryCache[Any]):
+    """Tells when something has been kept: LangGraph writes beside the run, at its own time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_kept = threading.Event()
+
+    def set(self, pairs: Any) -> None:
+        super().set(pairs)
+        self.has_kept.set()
+
+
 def cached(model: Any, **compiled: Any) -> Any:
     """A node with a cache policy, visited twice with the same input."""
+    cache = _Told()
+
+    def count(state: State) -> State:
+        cache.has_kept.wait(10)  # else the second visit may come before the first is kept
+        return {"round": state.get("round", 0) + 1}
+
     builder = StateGraph(State)
     policy: CachePolicy[Any] = CachePolicy(key_func=lambda state: str(state.get("question")))
     builder.add_node("same", asks(model, "same"), cache_policy=policy)
-    builder.add_node("count", lambda state: {"round": state.get("round", 0) + 1})
+    builder.add_node("count", count)
     builder.add_edge(START, "same")
     builder.add_edge("same", "count")
     builder.add_conditional_edges(
         "count", lambda state: "same" if state["round"] < 2 else "__end__", ["same", "__end__"]
     )
-    return builder.compile(cache=InMemoryCache(), **compiled)
+    return builder.compile(cache=cache, **compiled)
 
 
 def stored(model: Any, **compiled: Any) -> Any:
