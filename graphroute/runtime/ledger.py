@@ -50,7 +50,7 @@ class Ledger:
         allowance_nano: int | None = None,
     ) -> None:
         self.limit_nano, self.periods, self.allowance_nano = limit_nano, periods, allowance_nano
-        self._lock = threading.Lock()
+        self._lock, self._reserving = threading.Lock(), threading.Lock()
         self._open: set[Reservation] = set()
         self._held: set[Reservation] = set()
         self._reserved = 0
@@ -65,24 +65,25 @@ class Ledger:
         """
         if amount_nano < 0:
             raise InvalidValue(f"reserve({amount_nano})", value=amount_nano, next_step="use ≥ 0")
+        # One at a time: what another only tries for must not look like money that is spoken for.
+        with self._reserving:
+            if not self._fits(amount_nano):
+                return None
+            period_id = None
+            if self.periods is not None:
+                period_id = self.periods.reserve(amount_nano)
+                if period_id is None:
+                    return None
+            reservation = Reservation(amount_nano, period_id)
+            with self._lock:
+                self._reserved += amount_nano
+                self._open.add(reservation)
+            return reservation
+
+    def _fits(self, amount_nano: int) -> bool:
         with self._lock:
             taken = self._settled + self._reserved + amount_nano
-            if amount_nano and self.limit_nano is not None and taken > self.limit_nano:
-                return None
-            self._reserved += amount_nano
-        reservation = None
-        try:
-            if self.periods is None:
-                reservation = Reservation(amount_nano)
-            elif (period_id := self.periods.reserve(amount_nano)) is not None:
-                reservation = Reservation(amount_nano, period_id)
-        finally:
-            with self._lock:
-                if reservation is None:
-                    self._reserved -= amount_nano
-                else:
-                    self._open.add(reservation)
-        return reservation
+            return not amount_nano or self.limit_nano is None or taken <= self.limit_nano
 
     def start(self, reservation: Reservation) -> None:
         """The call goes out now: should this process die, its worst case counts as spent.
@@ -133,10 +134,7 @@ class Ledger:
 
     @property
     def soon_nano(self) -> int:
-        """What calls in flight will give back, at most, when they are settled.
-
-        Money that is only being tried for is not counted: nobody is told when that is given up.
-        """
+        """What calls in flight will give back, at most, when they are settled."""
         with self._lock:
             return sum(each.amount_nano for each in self._open - self._held)
 

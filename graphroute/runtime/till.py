@@ -163,11 +163,12 @@ class Till:
     def _wait_if_worth(
         self, spec: ModelSpec, call: router.CallFacts, available: int | None, changes: int
     ) -> None:
-        """Have the call wait where calls in flight will give back enough for it."""
+        """Have the call wait where calls in flight will give back enough for it, or just have."""
         soon = self._ledger.soon_nano
-        if not (self._may_wait and soon):
+        has_moved = self._ledger.changes != changes
+        if not (self._may_wait and (soon or has_moved)):
             return
-        if (available or 0) + soon >= self._bounds(spec, call).least:
+        if has_moved or (available or 0) + soon >= self._bounds(spec, call).least:
             now = self._clock()
             self._give_up_at = self._give_up_at or now + WAIT_S
             raise Later(
