@@ -15,6 +15,7 @@ from graphroute.cli._files import write
 from graphroute.cli._spans import moment
 from graphroute.cli.report import Folder, OfGraph, Since, opened
 from graphroute.errors import InvalidValue
+from graphroute.ir.intervals import Z90, wilson
 
 if TYPE_CHECKING:
     from graphroute.ir.learned import LearnedProfile, Sums
@@ -213,15 +214,11 @@ def _row(graph: str, sums: Sums) -> dict[str, Any]:
 
 
 def _quality(good: float, bad: float) -> list[float] | None:
-    """Share of good answers with its 90 % interval (E. B. Wilson, JASA 22, 1927)."""
+    """Share of good answers with its 90 % interval."""
     n = good + bad
     if n <= 0:
         return None
-    z2 = 1.6449**2
-    p = good / n
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = (z2 * (p * (1 - p) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
-    return [round(v, 4) for v in (p, max(0.0, middle - half), min(1.0, middle + half))]
+    return [round(v, 4) for v in (good / n, *wilson(good / n, n, z=Z90))]
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.intervals import wilson
 from graphroute.ir.problem import Floats
 
 
@@ -43,7 +44,7 @@ def threshold_for(scores: Sequence[float] | Floats, share: float) -> Threshold:
     best = int(counts[np.argmin(np.abs(counts - share * n))])
     threshold = float(values[best - 1]) if best else float(np.nextafter(values[0], math.inf))
     reached = best / n
-    low, high = _wilson(reached, n)
+    low, high = wilson(reached, n)
     return Threshold(threshold=threshold, share=reached, low=low, high=high)
 
 
@@ -66,11 +67,3 @@ def share_for_budget(budget_usd: float, *, strong_usd: float, weak_usd: float = 
             next_step=f"give at least {weak_usd!r}",
         )
     return min((budget_usd - weak_usd) / (strong_usd - weak_usd), 1.0)
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share (E. B. Wilson, Probable Inference, 1927)."""
-    z2 = 1.96**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = 1.96 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(middle - half, 0.0), min(middle + half, 1.0)

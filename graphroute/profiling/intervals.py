@@ -12,9 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-Z95: Final = 1.959964
+from graphroute.ir.intervals import Z95, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +36,9 @@ def share(scores: Sequence[float]) -> Estimate | None:
     n = len(scores)
     if not n:
         return None
-    p, z2 = sum(scores) / n, Z95**2
-    center = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Estimate(mean=p, low=max(0.0, center - half), high=min(1.0, center + half), count=n)
+    p = sum(scores) / n
+    low, high = wilson(p, n)
+    return Estimate(mean=p, low=low, high=high, count=n)
 
 
 def amount(values: Sequence[float]) -> Estimate | None:

@@ -22,11 +22,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from graphroute.ir.hints import NANO
+from graphroute.ir.intervals import wilson
 from graphroute.ir.tally import Cell, Gains, Shape, Tally, middle_s
 from graphroute.report.saving import MIN_RUNS, Saving, half_width_usd, summed
 
 SCHEMA: Final = "graphroute.span/1"
-_Z: Final = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,19 +180,6 @@ class SpanReport:
         from graphroute.report import span_text
 
         return span_text.table(self)
-
-
-def wilson(mean: float, weight: float) -> tuple[float, float]:
-    """95 % interval of a share whose mean over `weight` observations is `mean`.
-
-    >>> low, high = wilson(0.8, 10)
-    >>> round(low, 3), round(high, 3)
-    (0.49, 0.943)
-    """
-    centre = (mean + _Z**2 / (2 * weight)) / (1 + _Z**2 / weight)
-    spread = mean * (1 - mean) / weight + _Z**2 / (4 * weight**2)
-    half = _Z / (1 + _Z**2 / weight) * math.sqrt(max(0.0, spread))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def quantile(buckets: Mapping[int, int], share: float) -> float | None:

@@ -16,7 +16,7 @@ import pytest
 from graphroute.ir.tally import Cell, Gains, Shape, Span, Tally
 from graphroute.report.pareto import Dot, dots, front, plot
 from graphroute.report.picture import _layers, picture
-from graphroute.report.span import SpanReport, wilson
+from graphroute.report.span import SpanReport
 
 EVIL = '<script>alert("x")</script>'
 
@@ -103,13 +103,6 @@ def test_days_are_in_order_with_their_own_sums() -> None:
     report = SpanReport.of(tally(cell(day=20_001, calls=3), cell(), cell(node="check")))
     assert [(day.day, day.calls) for day in report.days] == [("2024-10-04", 20), ("2024-10-05", 3)]
     assert report.days[0].quality == pytest.approx(0.8)
-
-
-@pytest.mark.parametrize(("mean", "weight"), [(0.0, 1.0), (1.0, 1.0), (0.5, 0.01), (0.3, 1e6)])
-def test_wilson_stays_within_bounds_and_holds_the_mean(mean: float, weight: float) -> None:
-    low, high = wilson(mean, weight)
-    assert 0.0 <= low <= mean + 1e-12
-    assert mean - 1e-12 <= high <= 1.0
 
 
 def test_json_has_every_row_and_no_nan() -> None:
