@@ -54,7 +54,7 @@ class Caches:
         """The cache of what `nodes` return; None where there are none."""
         if self.backend is None or not nodes:
             return None
-        return NodeCache(nodes, caches=(self.backend,), graph=graph)
+        return NodeCache(nodes, cache=self.backend, graph=graph)
 
 
 def caches(asked: bool | str | Cache | None, *, store: Path) -> Caches:

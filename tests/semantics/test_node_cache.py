@@ -44,7 +44,7 @@ def _cached(case: Case, cache: MemoryCache) -> Any:
     data = walk(graph, hints={name: RouteHints(cache=True) for name in names}).graph
     nodes, _ = cacheable(graph, data, digest=digest)
     policy = policy_for(chats={}, keeps_own=True)
-    policy.outputs = NodeCache(nodes, caches=[cache], graph=graph.name)
+    policy.outputs = NodeCache(nodes, cache=cache, graph=graph.name)
     return routed(graph, policy)
 
 

@@ -1,4 +1,4 @@
-"""The node-output cache of one optimized graph: which nodes, on which backends.
+"""The node-output cache of one optimized graph: which nodes, on which backend.
 
 A node is found by the runnable LangGraph runs, the same object in the graph and in all its copies,
 whether the graph runs by itself, as a part of another, or is called from a node's code.
@@ -32,15 +32,14 @@ _MAX_TOLD: Final = 1000
 class NodeCache:
     """Shared by all runs of an optimized graph; safe to use from threads and tasks.
 
-    caches: backends, nearest first
     graph: name of the graph, by which the past of its nodes is kept
     """
 
     def __init__(
-        self, nodes: Sequence[CacheableNode], *, caches: Sequence[Cache], graph: str = ""
+        self, nodes: Sequence[CacheableNode], *, cache: Cache, graph: str = ""
     ) -> None:
         self._graph = graph
-        self._shelf, self._flights = Shelf(caches), Flights[bytes]()
+        self._shelf, self._flights = Shelf(cache), Flights[bytes]()
         self._lock = threading.Lock()
         self._volatile: dict[str, frozenset[str]] = {}
         self._proven: dict[str, tuple[str, str | None]] = {}

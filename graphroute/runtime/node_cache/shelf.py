@@ -1,4 +1,4 @@
-"""Where results, known read-sets and the past of each node are kept, on the backends of the cache.
+"""Where results, known read-sets and the past of each node are kept, on the backend of the cache.
 
 | entry | key | holds |
 |---|---|---|
@@ -13,7 +13,7 @@ import hashlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -78,32 +78,21 @@ def load_entry(raw: bytes, *, key: str = "") -> Entry | None:
 
 
 class Shelf:
-    """The node cache's part of the backends, nearest first; safe to share between threads."""
+    """The node cache's part of a backend; safe to share between threads."""
 
-    def __init__(self, caches: Sequence[Cache]) -> None:
-        self._caches = tuple(caches)
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
         self._lock = threading.Lock()
         self._parsed = Parsed()
         self._known: OrderedDict[str, tuple[tuple[Read, ...], ...]] = OrderedDict()
 
     # Results.
 
-    def get(self, key: str) -> tuple[bytes, str] | None:
-        """The bytes of an entry and who had it; those before the finder keep a copy."""
-        for number, cache in enumerate(self._caches):
-            found = cache.find(key)
-            if found is None:
-                continue
-            for nearer in self._caches[:number]:
-                nearer.put(key, found.value, tags=found.tags, ttl_s=found.ttl_s)
-            return found.value, cache.name
-        return None
-
     def entry(self, key: str) -> tuple[Entry, str] | None:
         """The entry of a key and who had it; a damaged one is forgotten."""
-        if (found := self.get(key)) is None:
+        if (found := self._cache.find(key)) is None:
             return None
-        raw, source = found
+        raw, source = found.value, self._cache.name
         if (body := self._parsed.get(key, raw)) is not None:
             return Entry(**body), source
         if (entry := load_entry(raw, key=key)) is None:
@@ -114,13 +103,11 @@ class Shelf:
 
     def put(self, key: str, raw: bytes, *, tags: Mapping[str, str]) -> None:
         """Keep bytes under a key."""
-        for cache in self._caches:
-            cache.put(key, raw, tags=tags)
+        self._cache.put(key, raw, tags=tags)
 
     def drop(self, key: str) -> None:
         """Forget a damaged entry."""
-        for cache in self._caches:
-            cache.delete(key)
+        self._cache.delete(key)
 
     # Read-sets.
 
@@ -172,10 +159,10 @@ class Shelf:
 
     def _load(self, kind: str, name: str) -> Any:
         key = _key(kind, name)
-        if (found := self.get(key)) is None:
+        if (found := self._cache.find(key)) is None:
             return None
         try:
-            return stored.unpack(kind, found[0])
+            return stored.unpack(kind, found.value)
         except stored.DamagedEntry as fault:
             logger.warning("cache entry %.16s is not used: %s", key, fault)
             self.drop(key)

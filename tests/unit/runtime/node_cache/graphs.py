@@ -35,8 +35,7 @@ def cached(
 def with_outputs(policy: Policy, graph: Any, cache: Cache | None = None) -> Policy:
     """`policy` with a node cache for `graph`."""
     nodes, _ = cacheable(graph, walk(graph).graph, digest=digest)
-    caches = [cache if cache is not None else MemoryCache()]
-    policy.outputs = NodeCache(nodes, caches=caches, graph=graph.name)
+    policy.outputs = NodeCache(nodes, cache=cache or MemoryCache(), graph=graph.name)
     return policy
 
 
