@@ -46,6 +46,7 @@ FLOORS: dict[str, int] = {
     "pool": 4,
     "planner": 4,
     "profiling": 4,
+    "compilation": 4,
     "compiler": 4,
     "keeping": 4,
     "learning": 4,

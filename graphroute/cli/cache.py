@@ -16,9 +16,9 @@ import typer
 from graphroute import registry
 from graphroute.cli import _options
 from graphroute.cli._files import write
-from graphroute.compiler import home
 from graphroute.errors import InvalidValue
 from graphroute.ir.cache import CacheEntry
+from graphroute.keeping import home
 from graphroute.protocols import Cache
 from graphroute.runtime.near_miss import FACETS, differences, facets_of, nearest
 

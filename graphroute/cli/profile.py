@@ -99,9 +99,9 @@ def export(
 
 def import_(files: Files, store: Folder = None, as_json: _options.Json = False) -> None:
     """Merge profiles of other machines into this one's; no run counts twice."""
-    from graphroute.compiler import home
     from graphroute.ir.learned import joined
     from graphroute.ir.learned_file import dump_profile
+    from graphroute.keeping import home
     from graphroute.learning import PROFILE
 
     folder = store or home()

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from graphroute import keeping
-from graphroute.compiler import compilation
+from graphroute.compilation import compilation
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.storage import Store
 from graphroute.ir.verdict import Check
-from graphroute.pool import Models, build_pool
+from graphroute.pool import Models
 from graphroute.profiling.examples import examples
 from graphroute.profiling.influence import intervene
 from graphroute.profiling.journal import Journal
@@ -86,11 +86,11 @@ def profile(
     began_s = clock()
     listed = examples(inputs)
     job = compilation(graph, models=models, nodes=nodes, store=store, seed=seed, learn=False)
-    walked = job.walked()
-    pool = build_pool(models, walked.chats, budgeted=budget is not None or per_run is not None)
-    prices = None if per_run is None else prices_under(per_run, job, walked, pool)
+    there = job.inventory(is_budgeted=budget is not None or per_run is not None)
+    walked, pool = there.walked, there.pool
+    prices = None if per_run is None else prices_under(per_run, job, there)
     skipped = dict(skipped_of(walked.graph, skip))
-    plan = job.plan(walked, pool)
+    plan = job.plan(there)
     journal = Journal(state)
     journal.begin({"graph": plan.graph.fingerprint, "seed": seed}, finder(walked, pool))
     ledger = Ledger(limit_nano=Budget(per_run_usd=budget).per_run_nano)
@@ -100,7 +100,7 @@ def profile(
     records = keeping.record_store(job.kept)
     if records is not None:
         records.describe(keeping.shape_of(plan))
-    replayer = replayer_of(job, walked, pool, plan, ledger, is_async=is_async)
+    replayer = replayer_of(job, there, plan, ledger, is_async=is_async)
     session = Session(
         examples=listed,
         replayer=replayer,

@@ -18,9 +18,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphroute import serving
-from graphroute.compiler import Compilation
+from graphroute.compilation import Compilation, Inventory
 from graphroute.errors import BudgetExceeded
-from graphroute.frontend.langgraph import Walked
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
@@ -198,14 +197,14 @@ class Replayer:
 
 
 def replayer_of(
-    job: Compilation, walked: Walked, pool: Pool, plan: Plan, ledger: Ledger, *, is_async: bool
+    job: Compilation, inventory: Inventory, plan: Plan, ledger: Ledger, *, is_async: bool
 ) -> Replayer:
     """A replayer of the graph of a compilation, which remembers answers for this session."""
     return Replayer(
         graph=job.graph,
         plan=plan,
-        pool=pool,
-        hints={n.name: n.hints for n in walked.graph.nodes if n.hints != RouteHints()},
+        pool=inventory.pool,
+        hints=inventory.hints,
         ledger=ledger,
         answers=serving.caches("memory", store=job.store).answers,
         is_async=is_async,

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from graphroute.compiler import Compilation
+from graphroute.compilation import Compilation, Inventory
 from graphroute.errors import InfeasibleBudget, InvalidValue, UnknownNode
 from graphroute.frontend.cacheable import cacheable
 from graphroute.frontend.langgraph import Walked
@@ -90,14 +90,12 @@ def against_reruns(graph: Any, data: Graph) -> str | None:
     return None
 
 
-def prices_under(
-    per_run_usd: float, job: Compilation, walked: Walked, pool: Pool
-) -> tuple[float, ...]:
+def prices_under(per_run_usd: float, job: Compilation, inventory: Inventory) -> tuple[float, ...]:
     """Prices of quality under the limit that later runs will have, and around it.
 
     `InfeasibleBudget` where no plan keeps the limit.
     """
-    made = replace(job, budget=Budget(per_run_usd=per_run_usd)).plan(walked, pool)
+    made = replace(job, budget=Budget(per_run_usd=per_run_usd)).plan(inventory)
     if made.infeasible is not None:
         raise InfeasibleBudget(
             made.infeasible.message,
