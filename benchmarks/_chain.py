@@ -202,9 +202,11 @@ class Learner:
                 continue
             order = [specs[name] for name in (planned.model, *planned.fallbacks) if name in specs]
             tokens = self.here.in_tokens(kind, question, self._index[planned.model])
-            tried = self.learnt.challenger(
-                node, order, in_tokens=tokens, plan=self.plan, hints=RouteHints()
-            )
+            tried = None
+            if (explorer := self.learnt.explorer) is not None:
+                tried = explorer.challenger(
+                    node, order, in_tokens=tokens, plan=self.plan, hints=RouteHints()
+                )
             order.sort(key=lambda spec: spec.name != tried)
             left = self.budget - spent
             names = [s.name for s in order]

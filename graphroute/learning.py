@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -138,7 +139,8 @@ def begun(
     """
     if options is None:
         return Learning(Learn(explore_share=0.0), start=past.evidence)
-    if not isinstance(registry.build("learners", options.learner), Learner):
+    learner = _seeded(options.learner, seed)
+    if not isinstance(learner, Learner):
         raise InvalidValue(
             f"{options.learner!r} chooses no model",
             value=options.learner,
@@ -150,7 +152,6 @@ def begun(
             value=options.detector,
             next_step="use detector='page_hinkley'",
         )
-    learner = cast(Learner, registry.build("learners", options.learner, seed=seed))
     return Learning(
         options,
         start=past.evidence,
@@ -161,6 +162,12 @@ def begun(
             amount=_detectors(options.detector, of_amounts=True),
         ),
     )
+
+
+def _seeded(name: str, seed: int) -> object:
+    """The plugin of the family `learners`, with the seed if it draws anything."""
+    takes = signature(registry.load("learners", name).build).parameters
+    return registry.build("learners", name, **({"seed": seed} if "seed" in takes else {}))
 
 
 def _detectors(name: str, *, of_amounts: bool) -> Callable[[], DriftDetector]:
@@ -195,8 +202,8 @@ def attach(
     policy.sink = sink
     if learning.shadows:
         policy.tap = Shadow(policy, learn=learning.judged_aside, answers=learning.answers.count)
-    if learning.explores:
-        policy.explore = lambda node, specs, in_tokens: learning.challenger(
+    if (explorer := learning.explorer) is not None:
+        policy.explore = lambda node, specs, in_tokens: explorer.challenger(
             node, specs, in_tokens=in_tokens, plan=policy.plan, hints=policy.hints_for(node)
         )
 

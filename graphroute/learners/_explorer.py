@@ -22,12 +22,9 @@ STRENGTH: Final = 8.0
 come to qualities that differ about as much as eight answers do (`benchmarks/blending.py`)."""
 
 
-def may_explore(node: str, plan: Plan, hints: RouteHints, *, max_weight: float) -> bool:
-    """Whether calls of a node may go to models that the plan did not choose."""
-    planned = plan.assignment(node)
-    if planned is None or planned.kind != "single" or planned.privacy_local:
-        return False
-    if plan.objective == "latency":
+def may_explore(planned: Assignment, hints: RouteHints, *, max_weight: float) -> bool:
+    """Whether calls of a planned node may go to models that the plan did not choose."""
+    if planned.kind != "single" or planned.privacy_local:
         return False
     if hints.pin is not None or hints.privacy == "local":
         return False
@@ -96,10 +93,10 @@ class Explorer:
 
         specs: models that can serve the call, best first
         """
-        if len(specs) < 2 or not may_explore(node, plan, hints, max_weight=self._max_weight):
-            return None
         planned = plan.assignment(node)
-        if planned is None:  # pragma: no cover - may_explore has looked
+        if len(specs) < 2 or planned is None or plan.objective == "latency":
+            return None
+        if not may_explore(planned, hints, max_weight=self._max_weight):
             return None
         self._allowance.seen()
         look = look_at(

@@ -12,12 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.evidence import Evidence
 from graphroute.ir.feedback import Credit
-from graphroute.ir.hints import RouteHints
 from graphroute.ir.learning import Alarm, Learn
-from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.learners._allowance import Allowance
 from graphroute.learners._answers import Answers
@@ -43,6 +40,7 @@ class Learning:
     start: what earlier runs showed, by (node, model)
     budget_nano: what a run may spend, None without a limit
     learner, watch: None where nothing is tried, or nothing watched
+    explorer: chooses the model to try on a call; None where no other than the planned ever is
     """
 
     def __init__(
@@ -58,9 +56,9 @@ class Learning:
         self.answers = Answers(start, half_life=options.half_life)
         self.allowance = Allowance(share=options.explore_share)
         self._watch = watch
-        self._explorer = None
+        self.explorer: Explorer | None = None
         if learner is not None and options.explore_share > 0:
-            self._explorer = Explorer(
+            self.explorer = Explorer(
                 learner,
                 self.allowance,
                 answers=self.answers.count,
@@ -75,11 +73,6 @@ class Learning:
     def alarms(self) -> tuple[Alarm, ...]:
         """Drifts found so far, oldest first."""
         return tuple(self._alarms)
-
-    @property
-    def explores(self) -> bool:
-        """Whether it may ever ask another model than the plan's."""
-        return self._explorer is not None
 
     @property
     def shadows(self) -> bool:
@@ -128,20 +121,6 @@ class Learning:
             self._has_drifted = False
             self.answers.planned()
             return True
-
-    def challenger(
-        self,
-        node: str,
-        specs: Sequence[ModelSpec],
-        *,
-        in_tokens: int,
-        plan: Plan,
-        hints: RouteHints,
-    ) -> str | None:
-        """The model to try on a call instead of the first of `specs`, or None."""
-        if self._explorer is None:
-            return None
-        return self._explorer.challenger(node, specs, in_tokens=in_tokens, plan=plan, hints=hints)
 
     def _earn(self, record: CallRecord) -> None:
         if self._budget_nano is None:
