@@ -14,7 +14,7 @@ import pytest
 
 from graphroute.store.background import PAUSE_S
 from graphroute.store.records import RecordStore
-from tests.unit.store.calls import NOW_S, call
+from tests.unit.calls import NOW_S, call
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from graphroute.store.records import RecordStore
-from tests.unit.store.calls import call
+from tests.unit.calls import call
 
 store = RecordStore(Path(sys.argv[1]))
 name, count, pause_s = sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
@@ -36,7 +36,7 @@ FULL = """
 import resource, sys, time
 from pathlib import Path
 from graphroute.store.records import RecordStore
-from tests.unit.store.calls import call
+from tests.unit.calls import call
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 store = RecordStore(Path(sys.argv[1]))

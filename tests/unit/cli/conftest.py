@@ -11,6 +11,7 @@ import pytest
 from graphroute.cli import run
 
 APP = Path(__file__).with_name("app.py")
+GRAPH, POOL = f"{APP}:graph", f"{APP}:POOL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +46,15 @@ def command(
         return Done(code=code, out=out, err=err)
 
     return call
+
+
+@pytest.fixture
+def ran(command: Command, tmp_path: Path) -> Command:
+    """Two runs of four calls are recorded."""
+    from graphroute.store.background import flush_all
+
+    (tmp_path / "in.jsonl").write_text('{"ticket": "a secret"}\n{"ticket": "b"}\n')
+    done = command("run", GRAPH, "--models", POOL, "--inputs", "in.jsonl")
+    assert done.code == 0, done.err
+    flush_all()
+    return command

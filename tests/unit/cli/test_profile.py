@@ -7,25 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from graphroute.ir.learned_file import load_profile
 
-APP = Path(__file__).with_name("app.py")
-GRAPH, POOL = f"{APP}:graph", f"{APP}:POOL"
 Command = Callable[..., Any]
-
-
-@pytest.fixture
-def ran(command: Command, tmp_path: Path) -> Command:
-    """Two runs of four calls are recorded."""
-    from graphroute.store.background import flush_all
-
-    (tmp_path / "in.jsonl").write_text('{"ticket": "a secret"}\n{"ticket": "b"}\n')
-    done = command("run", GRAPH, "--models", POOL, "--inputs", "in.jsonl")
-    assert done.code == 0, done.err
-    flush_all()
-    return command
 
 
 def test_a_profile_goes_to_another_machine_and_counts_once(ran: Command, tmp_path: Path) -> None:

@@ -11,21 +11,7 @@ from typing import Any
 
 import pytest
 
-APP = Path(__file__).with_name("app.py")
-GRAPH, POOL = f"{APP}:graph", f"{APP}:POOL"
 Command = Callable[..., Any]
-
-
-@pytest.fixture
-def ran(command: Command, tmp_path: Path) -> Command:
-    """Two runs of four calls are recorded."""
-    from graphroute.store.background import flush_all
-
-    (tmp_path / "in.jsonl").write_text('{"ticket": "a"}\n{"ticket": "b"}\n')
-    done = command("run", GRAPH, "--models", POOL, "--inputs", "in.jsonl")
-    assert done.code == 0, done.err
-    flush_all()
-    return command
 
 
 def test_every_form_says_the_same(ran: Command, tmp_path: Path) -> None:

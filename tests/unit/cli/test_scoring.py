@@ -13,6 +13,7 @@ import pytest
 from graphroute.cli import run
 from graphroute.ir.record import CallRecord
 from graphroute.store.records import RecordStore
+from tests.unit.calls import call as made
 
 
 def made(folder: Path, n: int = 240) -> Path:
@@ -309,20 +310,4 @@ def test_bad_priors_are_told(
 
 
 def call(node: str, difficulty: float) -> CallRecord:
-    return CallRecord(
-        run_id="r",
-        node=node,
-        step=1,
-        planned=None,
-        model="weak",
-        why="plan",
-        own_model=None,
-        in_tokens=1,
-        out_tokens=1,
-        is_estimated=False,
-        cost_nano=0,
-        baseline_nano=None,
-        started_s=1_800_000_000.0,
-        took_s=0.1,
-        difficulty=difficulty,
-    )
+    return made(node=node, difficulty=difficulty, started_s=1_800_000_000.0)

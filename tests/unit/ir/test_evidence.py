@@ -5,26 +5,11 @@ import pytest
 from graphroute.errors import InvalidValue
 from graphroute.ir.evidence import Evidence, evidence_of
 from graphroute.ir.record import CallRecord
+from tests.unit.calls import call as made
 
 
 def record(node: str, model: str, quality: float | None) -> CallRecord:
-    return CallRecord(
-        run_id="r",
-        node=node,
-        step=1,
-        planned=model,
-        model=model,
-        why="plan",
-        own_model=None,
-        in_tokens=1,
-        out_tokens=1,
-        is_estimated=False,
-        cost_nano=0,
-        baseline_nano=None,
-        started_s=0.0,
-        took_s=0.0,
-        quality=quality,
-    )
+    return made(node=node, model=model, quality=quality)
 
 
 def test_verdicts_are_counted_by_node_and_model_and_the_rest_is_left_out() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -24,28 +23,13 @@ from graphroute.learners._lognormal import posterior
 from graphroute.learners._loop import Learning
 from graphroute.learners._sums import parts_of
 from graphroute.learners._watch import Watch
+from tests.unit.calls import call as made
 
 
 def call(number: int = 0, **changes: Any) -> CallRecord:
-    base = CallRecord(
-        run_id=f"r{number}",
-        node="draft",
-        step=1,
-        planned="m",
-        model="m",
-        why="plan",
-        own_model="m",
-        in_tokens=100,
-        out_tokens=20,
-        is_estimated=False,
-        cost_nano=1_000,
-        baseline_nano=None,
-        started_s=5 * DAY_S,
-        took_s=0.5,
-        graph="g",
-        quality=1.0,
-    )
-    return replace(base, **changes)
+    own = {"planned": "m", "model": "m", "own_model": "m", "out_tokens": 20, "graph": "g"}
+    facts = {"started_s": 5 * DAY_S, "quality": 1.0}
+    return made(**({"run_id": f"r{number}"} | own | facts | changes))
 
 
 # -- sums

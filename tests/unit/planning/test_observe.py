@@ -14,24 +14,13 @@ from graphroute.ir.graph import END, START, Graph
 from graphroute.ir.record import CallRecord
 from graphroute.planning.observe import observe
 from graphroute.providers.scripted import ScriptedChat
+from tests.unit.calls import call as made
 from tests.unit.passes.graphs import graph, node, triage
 
 
 def record(run: str, name: str, step: int | None, **facts: Any) -> CallRecord:
-    base: dict[str, Any] = {
-        "planned": "m",
-        "model": "m",
-        "why": "plan",
-        "own_model": "m",
-        "in_tokens": 100,
-        "out_tokens": 10,
-        "is_estimated": False,
-        "cost_nano": 0,
-        "baseline_nano": None,
-        "started_s": 0.0,
-        "took_s": 0.1,
-    }
-    return CallRecord(run_id=run, node=name, step=step, **(base | facts))
+    own = {"planned": "m", "model": "m", "own_model": "m", "cost_nano": 0, "took_s": 0.1}
+    return made(run_id=run, node=name, step=step, **(own | facts))
 
 
 def runs(*paths: Sequence[tuple[str, int]]) -> list[CallRecord]:

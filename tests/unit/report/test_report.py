@@ -10,29 +10,9 @@ from typing import Any
 import pytest
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.record import CallRecord
 from graphroute.report import Report
 from graphroute.report.text import usd
-
-
-def call(**changes: Any) -> CallRecord:
-    values: dict[str, Any] = {
-        "run_id": "r1",
-        "node": "draft",
-        "step": 1,
-        "planned": "weak",
-        "model": "weak",
-        "why": "plan",
-        "own_model": "strong",
-        "in_tokens": 100,
-        "out_tokens": 10,
-        "is_estimated": False,
-        "cost_nano": 1_000,
-        "baseline_nano": 10_000,
-        "started_s": 0.0,
-        "took_s": 0.5,
-    }
-    return CallRecord(**(values | changes))
+from tests.unit.calls import call
 
 
 def test_calls_are_summed_per_node_and_per_model() -> None:

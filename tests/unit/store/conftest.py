@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphroute.store.records import RecordStore
-from tests.unit.store.calls import NOW_S
+from tests.unit.calls import NOW_S
 
 
 @pytest.fixture

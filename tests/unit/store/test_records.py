@@ -17,7 +17,7 @@ from graphroute.ir.tally import Span
 from graphroute.ir.verdict import Verdict
 from graphroute.store import rows, schema
 from graphroute.store.records import DAY_S, RecordStore
-from tests.unit.store.calls import NOW_S, call
+from tests.unit.calls import NOW_S, call
 
 FULL = call(
     thread="t1",

@@ -16,7 +16,7 @@ from graphroute.report.span import SpanReport
 from graphroute.store import schema, write
 from graphroute.store import tally as tally_module
 from graphroute.store.records import DAY_S, RecordStore
-from tests.unit.store.calls import NOW_S, call
+from tests.unit.calls import NOW_S, call
 
 
 def drawn(count: int, seed: int) -> list[CallRecord]:

@@ -1,4 +1,4 @@
-"""Records for the store's tests."""
+"""One record of a call, for tests that say only what they are about."""
 
 from __future__ import annotations
 
