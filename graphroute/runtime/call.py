@@ -174,9 +174,8 @@ def _facts(
         node=node,
         own=own,
         in_tokens=tokens.estimate(text + wishes + hidden) + binary,
-        in_bound=sum(tokens.upper_bound(part) for part in (text, wishes, hidden) if part)
-        + binary
-        + tokens.PER_MESSAGE * (len(messages) + answers),
+        in_fixed=binary + tokens.PER_MESSAGE * (len(messages) + answers),
+        in_texts=tuple(part for part in (text, wishes, hidden) if part),
         out_cap=min(caps, default=None),
         sent_cap=request.max_tokens,
         needs=request.needs(images=images + bool(files)),
@@ -188,7 +187,7 @@ def _facts(
 def _bare_facts(node: str, own: ModelSpec) -> CallFacts:
     """Facts for a call that could not be read: nothing known but who asked."""
     bound = own.context_tokens or UNKNOWN_OUT_LIMIT
-    return CallFacts(node=node, own=own, in_tokens=1, in_bound=bound, out_cap=None)
+    return CallFacts(node=node, own=own, in_tokens=1, in_fixed=bound, out_cap=None)
 
 
 def _own_spec(policy: Policy, chat: BaseChatModel) -> ModelSpec:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from graphroute.ir.catalog import Capability, Catalog, ModelSpec
 from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.quality import success
 from graphroute.ir.record import Attempt
+from graphroute.runtime import tokens
 from graphroute.runtime.leaning import Lean
 
 DEFAULT_OUT_TOKENS = 256
@@ -29,23 +31,33 @@ UNKNOWN_OUT_LIMIT = 8_192
 """Longest answer counted with where neither the call, the node nor the model states a limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CallFacts:
     """What the decision needs of a call; tokens of the prompt, needs, and who asked.
 
-    in_tokens is the estimate, in_bound the most it can be; out_cap is the caller's own limit
+    in_tokens is the estimate; in_texts, in_fixed: the texts it is of, and tokens besides
+    out_cap: the caller's own limit
     answers: how many it gives, each up to the limit (a list of prompts has one for each)
     """
 
     node: str
     own: ModelSpec
     in_tokens: int
-    in_bound: int
     out_cap: int | None
+    in_fixed: int = 0
+    in_texts: tuple[str, ...] = field(default=(), repr=False)
     sent_cap: int | None = None
     needs: frozenset[Capability] = frozenset()
     difficulty: float | None = None
     answers: int = 1
+
+    @cached_property
+    def in_bound(self) -> int:
+        """The most tokens the prompt can have.
+
+        Counted when somebody asks: for a megabyte that takes longer than to find a known answer.
+        """
+        return self.in_fixed + sum(map(tokens.upper_bound, self.in_texts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

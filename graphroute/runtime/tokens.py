@@ -29,7 +29,8 @@ _FILES = ("file", "document", "audio", "video", "media")
 _POINTER = 2_000
 """Characters below which a file part holds a link or an id rather than the file."""
 
-_WORD = re.compile(r"[A-Za-z][a-z]{1,15}(?![A-Za-z])")
+_WORD = re.compile(r"(?:[A-Z]|(?<![A-Za-z])[a-z])[a-z]{1,15}+(?![A-Za-z])")
+"""The end of a run of letters. Longer runs are data, not words; each is looked at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,10 @@ def estimate(text: str) -> int:
 def upper_bound(text: str) -> int:
     """Tokens that no tokenizer in use should pass for `text`.
 
-    >>> upper_bound("classify") , upper_bound("2026"), upper_bound("")
+    >>> upper_bound("classify"), upper_bound("2026"), upper_bound("")
     (4, 4, 0)
+    >>> upper_bound("x" * 17)
+    17
     """
     rest, words = _WORD.subn("", text)
     letters = len(text) - len(rest)

@@ -29,7 +29,7 @@ def facts(**values: Any) -> CallFacts:
             "node": "draft",
             "own": OWN,
             "in_tokens": 100,
-            "in_bound": 200,
+            "in_fixed": 200,
             "out_cap": None,
             **values,
         }
@@ -103,7 +103,7 @@ def test_a_stake_without_a_limit_is_the_worst_case_and_caps_nothing() -> None:
 
 
 def test_a_stake_is_cut_to_the_fair_share_by_a_cap_on_the_answer() -> None:
-    call = facts(in_bound=100)
+    call = facts(in_fixed=100)
     found = stake(CHEAP, call, out_expected=10, share_nano=nano(400), available_nano=nano(9000))
     assert found is not None
     assert found.amount_nano == nano(400)
@@ -111,7 +111,7 @@ def test_a_stake_is_cut_to_the_fair_share_by_a_cap_on_the_answer() -> None:
 
 
 def test_a_stake_below_twice_the_expected_answer_is_refused() -> None:
-    call = facts(in_bound=100)
+    call = facts(in_fixed=100)
     assert (
         stake(CHEAP, call, out_expected=500, share_nano=nano(50), available_nano=nano(600)) is None
     )

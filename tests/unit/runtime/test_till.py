@@ -20,7 +20,7 @@ from graphroute.runtime.till import Taken, Till
 from tests.unit.runtime.situations import assignment_for, policy_for, spec_for
 
 OWN = spec_for("scripted:own", price=10.0, max_output_tokens=1000)
-CALL = CallFacts(node="work", own=OWN, in_tokens=10, in_bound=10, out_cap=None)
+CALL = CallFacts(node="work", own=OWN, in_tokens=10, in_fixed=10, out_cap=None)
 LIMIT_NANO = 12_000_000
 
 

@@ -30,3 +30,9 @@ def test_usage_is_the_models_own_or_marked_as_estimated() -> None:
     assert (usage.in_tokens, usage.out_tokens, usage.is_estimated) == (5, 7, False)
     guessed = usage_of(AIMessage("word word wo"), prompt_tokens=100, at_most=False)
     assert (guessed.in_tokens, guessed.out_tokens, guessed.is_estimated) == (100, 3, True)
+
+
+def test_long_runs_of_letters_are_no_words() -> None:
+    assert upper_bound("fooBar HTTPword") == (3 + 2) + (3 + 3)
+    data = "acgt" * 5
+    assert upper_bound(f"{data} word") == len(data) + 2
