@@ -13,7 +13,7 @@ import pytest
 from graphroute.cli import run
 from graphroute.ir.record import CallRecord
 from graphroute.store.records import RecordStore
-from tests.unit.calls import call as made
+from tests.unit import calls
 
 
 def made(folder: Path, n: int = 240) -> Path:
@@ -310,4 +310,4 @@ def test_bad_priors_are_told(
 
 
 def call(node: str, difficulty: float) -> CallRecord:
-    return made(node=node, difficulty=difficulty, started_s=1_800_000_000.0)
+    return calls.call(node=node, difficulty=difficulty, started_s=1_800_000_000.0)
