@@ -13,7 +13,7 @@ swaps that give most value per slack, with two limits also by pairs of swaps (`_
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Priced:
     options: Options | None
     value: float
     is_infeasible: bool = False
+
+    def improved(self, choices: Choices, options: Options) -> Priced:
+        """The same bound and prices with a better assignment."""
+        value = float(choices.value[np.arange(len(options)), options].sum())
+        return replace(self, options=options, value=value, bound=max(self.bound, value))
 
 
 def limit(value: float | None) -> float:

@@ -18,13 +18,13 @@ GAP_PROVED = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Effort:
-    """How hard to try: with labels or not, the gaps (relative) that are good enough, the monotonic
-    time after which no further set of loaded models is searched, and the value known elsewhere.
+    """How hard to try: the gaps (relative) that labels are to leave, the least first and the next
+    where that takes too many; the gap that needs no labels; the monotonic time after which no
+    further set of loaded models is searched, and the value known elsewhere.
     """
 
-    labels: bool = True
+    accepts: tuple[float, ...] = (0.0,)
     stop_gap: float = GAP_PROVED
-    accept: float = 0.0
     fallback: Fallback | None = None
     ends: float | None = None
     known: float = float("-inf")
@@ -39,16 +39,17 @@ def run(
     problem: Problem,
     name: str,
     *,
-    labels: bool = True,
+    accepts: tuple[float, ...] = (0.0,),
     stop_gap: float = GAP_PROVED,
-    accept: float = 0.0,
     fallback: Fallback | None = None,
     ends: float | None = None,
 ) -> Solution:
-    """Solve under every limit; an infeasible one names the conflict. Times itself."""
-    started = time.perf_counter()
+    """Solve under every limit; an infeasible one names the conflict. Times itself.
 
-    effort = _Effort(labels=labels, stop_gap=stop_gap, accept=accept, fallback=fallback, ends=ends)
+    accepts: see `_Effort`; empty: no labels
+    """
+    started = time.perf_counter()
+    effort = _Effort(accepts=accepts, stop_gap=stop_gap, fallback=fallback, ends=ends)
 
     def once(p: Problem) -> Solution:
         return _under_memory(p, name, effort)
@@ -63,7 +64,7 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
     if not _residency.is_needed(problem):
         return _core(replace(problem, load_s=()), name, effort)
     # A quick look at every set of loaded models first: most cannot beat the best of them.
-    quick = replace(effort, labels=False, fallback=None)
+    quick = replace(effort, accepts=(), fallback=None)
     looks: list[tuple[float, int, Problem, float, Solution, _Prepared | None]] = []
     for restricted, load in _residency.resident_sets(problem):
         prepared = _prepare(restricted)
@@ -76,7 +77,8 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
     unproved = False
     for bound_here, _, restricted, load, look, prepared in looks:
         known = float("-inf") if best is None else best.value
-        worth_proving = effort.accept * abs(bound_here) if math.isfinite(bound_here) else 0.0
+        least = min(effort.accepts, default=0.0)
+        worth_proving = least * abs(bound_here) if math.isfinite(bound_here) else 0.0
         if bound_here <= known + worth_proving:
             bound = max(bound, bound_here)
             break
@@ -150,9 +152,10 @@ def _core(
     if found is not None and found.gap <= effort.stop_gap:
         is_proved = found.gap <= GAP_PROVED
         return replace(found, status="optimal" if is_proved else "feasible")
-    if effort.labels:
+    for k, share in enumerate(effort.accepts):
+        is_last = k == len(effort.accepts) - 1
         to_beat = max(priced.value, effort.known)
-        accept = effort.accept * abs(priced.bound) if to_beat > float("-inf") else 0.0
+        accept = share * abs(priced.bound) if to_beat > float("-inf") else 0.0
         better, is_complete = _labels.solve(
             table,
             priced,
@@ -160,31 +163,48 @@ def _core(
             problem.deadline_s,
             accept=accept,
             known=effort.known,
+            is_short=not is_last,
         )
-        options = better if better is not None else priced.options
         if is_complete:
-            if options is None and effort.known > float("-inf"):
-                # Nothing here is better than what is known by more than `accept`.
-                return Solution(status="time_limit", solver=name, bound=effort.known + accept)
-            is_exact = accept == 0.0 and (better is not None or priced.value >= effort.known)
-            solved = _solution(problem, name, table, priced, options, is_optimal=is_exact)
-            if solved is None:
-                return Solution(status="infeasible", solver=name)
-            if not is_exact:
-                # Nothing above what was to beat by more than `accept` was overlooked.
-                bound = max(min(solved.bound, to_beat + accept), solved.value)
-                left = gap(bound, solved.value)
-                status: Status = "optimal" if left <= GAP_PROVED else "feasible"
-                solved = replace(solved, status=status, bound=bound, gap=left)
-            return solved
-        found = _solution(problem, name, table, priced, options, is_optimal=False)
+            return _proved(problem, name, table, priced, better, accept=accept, known=effort.known)
+        if better is not None:
+            priced = priced.improved(table, better)
+            found = _solution(problem, name, table, priced, better, is_optimal=False)
+    if found is not None and found.gap <= effort.stop_gap:
+        return found
     if effort.fallback is not None:
         return effort.fallback(problem, found)
     if found is not None:
         return found
     # Repair found nothing, or the labels were cut: there may still be an assignment.
-    status = "time_limit" if effort.labels else "infeasible"
+    status: Status = "time_limit" if effort.accepts else "infeasible"
     return Solution(status=status, solver=name, bound=priced.bound)
+
+
+def _proved(
+    problem: Problem,
+    name: str,
+    table: Choices,
+    priced: _dual.Priced,
+    better: Options | None,
+    *,
+    accept: float,
+    known: float,
+) -> Solution:
+    """What a complete search says: nothing above what was to beat by more than `accept` is left."""
+    options = better if better is not None else priced.options
+    if options is None and known > float("-inf"):
+        return Solution(status="time_limit", solver=name, bound=known + accept)
+    is_exact = accept == 0.0 and (better is not None or priced.value >= known)
+    solved = _solution(problem, name, table, priced, options, is_optimal=is_exact)
+    if solved is None:
+        return Solution(status="infeasible", solver=name)
+    if is_exact:
+        return solved
+    bound = max(min(solved.bound, max(priced.value, known) + accept), solved.value)
+    left = gap(bound, solved.value)
+    status: Status = "optimal" if left <= GAP_PROVED else "feasible"
+    return replace(solved, status=status, bound=bound, gap=left)
 
 
 def _solution(
@@ -232,7 +252,7 @@ def _serial(problem: Problem, name: str) -> Solution:
     free = _core(
         replace(problem, deadline_s=None, objective="quality"),
         name,
-        _Effort(labels=False, stop_gap=1.0),
+        _Effort(accepts=(), stop_gap=1.0),
     )
     bound = max(free.bound, value) if problem.objective == "quality" else 0.0
     return replace(found, status="feasible", value=value, bound=bound, gap=gap(bound, value))

@@ -27,7 +27,8 @@ LARGE = 60
 """Nodes from which on a gap below `SMALL_GAP` is not worth closing."""
 TIMED = 12
 GOOD_GAP = 0.008
-"""With a deadline as well, problems of `TIMED` nodes or more are solved to this gap."""
+"""With a deadline as well, problems of `TIMED` nodes or more are solved to this gap where proving
+less takes too many labels."""
 
 
 class Auto:
@@ -42,7 +43,9 @@ class Auto:
 
         is_large = len(problem.nodes) >= LARGE
         is_timed = problem.deadline_s is not None and len(problem.nodes) >= TIMED
-        good = GOOD_GAP if is_timed else SMALL_GAP if is_large else GAP_PROVED
+        stop = SMALL_GAP if is_large else GAP_PROVED
+        least = SMALL_GAP if is_large else 0.0
+        accepts = (least, GOOD_GAP) if is_timed else (least,)
 
         def fallback(hard: Problem, found: Solution | None) -> Solution:
             if found is not None and found.gap <= LARGE_GAP:
@@ -53,7 +56,9 @@ class Auto:
             from graphroute.solvers import milp
 
             start = () if found is None else found.choice
-            proved = milp.build().once(hard, time_limit_s=left, start=start, good_gap=good)
+            proved = milp.build().once(
+                hard, time_limit_s=left, start=start, good_gap=max(stop, accepts[-1])
+            )
             if found is None or not found.choice or proved.status == "infeasible":
                 return proved
             best = max(found, proved, key=lambda s: s.value)
@@ -69,8 +74,8 @@ class Auto:
         return run(
             problem,
             "exact" if not is_large else "lagrangian",
-            stop_gap=good,
-            accept=good if good > GAP_PROVED else 0.0,
+            stop_gap=stop,
+            accepts=accepts,
             fallback=fallback,
             ends=ends,
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphroute.ir.problem import Problem, TimeStep
+from graphroute.ir.problem import Floats, Problem, TimeStep
 from graphroute.solvers import _choices, _dual, _labels, _portfolio, _residency, auto, exact, milp
 from graphroute.solvers._choices import (
     PAIRWISE,
@@ -91,7 +91,7 @@ def test_accepting_a_gap_is_told_as_a_gap() -> None:
     case = problem(16, 5)
     case = replace(case, budget_usd=0.4 * float(case.cost_usd.mean(axis=1).sum()))
     best = exact.build().solve(case, time_limit_s=1.0)
-    rough = _portfolio.run(case, "exact", stop_gap=0.0, accept=0.05)
+    rough = _portfolio.run(case, "exact", stop_gap=0.0, accepts=(0.05,))
     assert rough.value <= best.value + 1e-12
     assert rough.bound >= best.value - 1e-12
     assert rough.gap <= 0.05 / (1 - 0.05)
@@ -110,6 +110,30 @@ def test_labels_over_their_limit_go_on_with_the_most_promising(
     assert found.value <= best.value + 1e-12
     assert found.bound >= best.value - 1e-12
     assert case.spend_usd(found.choice) <= budget * (1 + 1e-9)
+
+
+def test_bounds_of_several_prices_leave_fewer_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = problem(30, 6)
+    budget = 0.4 * float(case.cost_usd.mean(axis=1).sum())
+    late = 0.6 * float(case.time_s.mean(axis=1).sum())
+    case = replace(case, budget_usd=budget, deadline_s=late)
+    table = choices(case, is_timed=True)
+    priced = _dual.solve(table, budget, late)
+    kept: list[int] = []
+    front = _labels._front
+
+    def counted(labels: Floats, *, has_time: bool) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        found = front(labels, has_time=has_time)
+        kept.append(len(found))
+        return found
+
+    monkeypatch.setattr(_labels, "_front", counted)
+    _, is_complete = _labels.solve(table, priced, budget, late)
+    many, kept = sum(kept), []
+    assert is_complete
+    monkeypatch.setattr(_labels, "FACTORS", (1.0,))
+    _labels.solve(table, priced, budget, late)
+    assert many < 0.7 * sum(kept)
 
 
 def test_prices_are_zero_where_nothing_binds() -> None:
