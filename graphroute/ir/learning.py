@@ -17,8 +17,17 @@ from typing import Literal
 
 from graphroute.errors import InvalidValue
 
-Figure = Literal["quality", "cost", "latency", "out_tokens", "prompt_length", "difficulty"]
-"""What is watched: of answers by node and model, the last two of prompts by node."""
+Figure = Literal[
+    "quality",
+    "cost",
+    "latency",
+    "out_tokens",
+    "version",
+    "prompt_length",
+    "difficulty",
+    "prompt_kind",
+]
+"""What is watched: the first of answers by node and model, the last three of prompts by node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +44,10 @@ class Alarm:
     """Drift that was found.
 
     model: `""` where it is about the prompts that come to the node
-    before, after: quality in [0, 1], USD, seconds, tokens, characters, difficulty in [0, 1]; of
-        those that are no shares, the geometric means
+    before, after: quality in [0, 1], USD, seconds, tokens, characters, difficulty in [0, 1], how
+        unlike the node's first prompts (1 is as they were among themselves); of those that are no
+        shares, the geometric means; of a version, the share of the latest answers that are of it
+    was, now: what the provider said of who answered, where that is what has changed
     since: values ago that it began; run_id: the run that gave it away; at_s: when, seconds since
         the epoch
     """
@@ -49,8 +60,15 @@ class Alarm:
     since: int
     run_id: str = ""
     at_s: float = 0.0
+    was: str = ""
+    now: str = ""
 
     def __str__(self) -> str:
+        if self.figure == "version":
+            return (
+                f"answers of {self.model} at {self.node!r} came from {self.was!r} and now come "
+                f"from {self.now!r}, since about {self.since} calls ago"
+            )
         who = f" of {self.model}" if self.model else " of the prompts"
         return (
             f"{self.figure.replace('_', ' ')}{who} at {self.node!r} went from {self.before:.4g} to "

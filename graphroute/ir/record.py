@@ -42,6 +42,9 @@ class CallRecord:
     retries: attempts at this call before the one that ended it
     quality: score of the answer in [0, 1] by its verdicts; None where nobody judged it
     prompt_sha: SHA-256 of the prompt's text, 16 hex digits; prompt_chars: its length
+    features: what a scorer can learn from, packed (`ir.features`); `""` for private nodes, and
+        where nothing is learnt while the graph runs
+    served: the version of the model that the provider says has answered, `""` where it says none
     prompt, answer: the texts themselves, only where `Store(keep_text=True)` asks for them
     """
 
@@ -78,5 +81,7 @@ class CallRecord:
     quality: float | None = None
     prompt_sha: str = ""
     prompt_chars: int = 0
+    features: str = ""
+    served: str = ""
     prompt: str | None = None
     answer: str | None = None

@@ -10,6 +10,8 @@
 | `_lognormal` | cost, latency and tokens with their intervals |
 | `_answers` | evidence while the graph runs |
 | `_watch` | the streams of figures and their detectors |
+| `_versions` | has another model been put behind a name? |
+| `_kinds` | are the prompts of a node still of the kind they were? |
 | `_allowance` | what may be spent on asking others |
 | `_explorer` | which calls may be experimented with, and on whom |
 """

@@ -30,6 +30,9 @@ KEPT_RUNS: Final = 4096
 REPLAN_SHARE: Final = 0.1
 """Part of all judged answers that are new before the graph is planned again."""
 
+UNPLANNED: Final = ("latency", "difficulty", "prompt_kind")
+"""Figures that no plan is made from, so that an alarm about them is no reason for a new one."""
+
 GROWN: Final = 1 / 3
 """The same of those of one model at one node, which may be new to the pool."""
 
@@ -137,10 +140,14 @@ class Learning:
     def _raise(self, alarm: Alarm) -> None:
         self._alarms.append(alarm)
         logger.warning("drift: %s", alarm)
-        if alarm.model and alarm.figure in ("quality", "out_tokens"):
+        if alarm.model and alarm.figure in ("quality", "out_tokens", "version"):
             # Answers of other lengths may come from another model behind the same name.
             self.answers.widen(alarm.node, alarm.model, since=alarm.since)
-        if alarm.figure not in ("latency", "difficulty"):  # no plan is made from those
+        if alarm.figure not in (
+            "latency",
+            "difficulty",
+            "prompt_kind",
+        ):  # no plan is made from those
             with self._lock:
                 self._has_drifted = True
         if self._options.on_drift is not None:

@@ -17,6 +17,7 @@ from graphroute.runtime.call import Call
 from graphroute.runtime.choice import Choice
 from graphroute.runtime.prompt_facts import prompt_facts
 from graphroute.runtime.run_handle import RunHandle
+from graphroute.runtime.served import served_by
 from graphroute.runtime.tap import Heard, Tap
 from graphroute.runtime.trail import Trail, told, told_short
 
@@ -157,6 +158,8 @@ class Booking:
             retries=trail.retries,
             prompt_sha=prompt.sha,
             prompt_chars=prompt.chars,
+            features="" if call.must_stay else policy.features_of(call.messages),
+            served="" if answer is None or cache else served_by(answer),
             prompt=prompt.text,
             answer=text,
             **policy.foretold(call.node),

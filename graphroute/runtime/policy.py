@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from graphroute.ir.catalog import Catalog, ModelSpec
 from graphroute.ir.feedback import Credit
@@ -28,6 +29,7 @@ from graphroute.runtime.leaning import Usual
 from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
 from graphroute.runtime.tap import Tap
+from graphroute.runtime.tokens import text_of
 
 if TYPE_CHECKING:
     from graphroute.runtime.node_cache.cache import NodeCache
@@ -67,6 +69,7 @@ class Policy:
         it (of so many prompt tokens); None: the plan's choice is never passed over
     sink: takes each record as well, to keep it beyond this process; one that raises is dropped
     keep_text: records carry prompts and answers (never those of private nodes)
+    features: what records keep of a prompt's text so that the scorer can learn; None: nothing
     tap: told each answered call with its messages and arguments; None: nobody listens
     last_run_id: of the run that began last, `""` before the first
     """
@@ -93,6 +96,7 @@ class Policy:
     explore: Explore | None = None
     sink: Callable[[CallRecord], None] | None = None
     keep_text: bool = False
+    features: Callable[[str], str] | None = None
     tap: Tap | None = None
     last_run_id: str = ""
     pauses: Pauses = field(default_factory=Pauses)
@@ -124,6 +128,20 @@ class Policy:
         return self.hints_for(node).privacy == "local" or (
             planned is not None and planned.privacy_local
         )
+
+    def features_of(self, messages: Sequence[BaseMessage]) -> str:
+        """The features of a prompt for its record; `""` where none are kept, or its scorer fails.
+
+        A scorer that fails once is not asked again.
+        """
+        if self.features is None:
+            return ""
+        try:
+            return self.features(text_of(messages))
+        except Exception as fault:
+            self.features = None
+            logger.warning("prompts' features are no longer kept: %s", type(fault).__name__)
+            return ""
 
     def record(self, record: CallRecord) -> None:
         """Keep a finished call."""

@@ -21,7 +21,7 @@ from graphroute.ir.verdict import Verdict
 ESTIMATED, MOVED, FAILED, FAULT, CAPPED, CACHED = 1, 2, 4, 8, 16, 32
 """Bits of `flags`."""
 
-NAMES: Final = ("node", "model", "why", "cache", "planned", "own_model")
+NAMES: Final = ("node", "model", "why", "cache", "planned", "own_model", "served")
 """Columns that point to the table of names."""
 
 PLAIN: Final = (
@@ -101,6 +101,7 @@ def record_of(found: Mapping[str, Any], names: Mapping[int, str]) -> CallRecord:
     known["attempts"] = tuple(Attempt(**a) for a in known.get("attempts", ()))
     known["verdicts"] = tuple(Verdict(**v) for v in known.get("verdicts", ()))
     named: dict[str, Any] = {name: names.get(found[name]) for name in NAMES}
+    named["served"] = named["served"] or ""  # rows from before there was the column
     plain = {name: found[name] for name in PLAIN}
     sha = found["prompt_sha"]
     return CallRecord(

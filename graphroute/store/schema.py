@@ -116,7 +116,9 @@ END;
 """
 
 
-STEPS: Final = (_FIRST, _sums_kept())
+_SERVED = "ALTER TABLE calls ADD COLUMN served INTEGER"
+
+STEPS: Final = (_FIRST, _sums_kept(), _SERVED)
 """`STEPS[n]` brings a file of version n to version n + 1; none is ever changed afterwards."""
 
 

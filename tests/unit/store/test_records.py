@@ -39,6 +39,8 @@ FULL = call(
     prompt_sha="0123456789abcdef",
     prompt_chars=12,
     prompt="tell me the secret",
+    features="0a1b:ADgAPAA8ADwAPAA8ADwAPAA8",
+    served="weak-2024-05-13 fp_1",
     answer="the secret is 42",
 )
 
@@ -344,3 +346,21 @@ def test_a_field_that_this_version_does_not_know_is_passed_over(store: RecordSto
     db.close()
     (found,) = store.records()
     assert found.cap_tokens == 5
+
+
+def test_records_of_the_version_before_say_nobody_of_who_answered(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    old = schema.opened(path, steps=schema.STEPS[:2])
+    columns = [c for c in rows.COLUMNS if c != "served"]
+    values = rows.row(call(), run=1, graph=1, name_id=lambda _: 1)
+    kept = [v for c, v in zip(rows.COLUMNS, values, strict=True) if c != "served"]
+    old.execute("INSERT INTO names VALUES (1, 'draft')")
+    old.execute("INSERT INTO graphs VALUES (1, 'app', 'f', NULL)")
+    old.execute("INSERT INTO runs VALUES (1, 'r1', 1, '')")
+    old.execute(
+        f"INSERT INTO calls ({', '.join(columns)}) VALUES ({rows.placeholders(columns)})", kept
+    )
+    old.close()
+    store = RecordStore(path, clock=lambda: NOW_S)
+    store.add(call(run_id="r2", served="weak-2024"))
+    assert [record.served for record in store.records()] == ["", "weak-2024"]
