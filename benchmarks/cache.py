@@ -41,7 +41,7 @@ from graphroute.caches import disk, layered, memory
 from graphroute.protocols import Cache
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.cache_key import call_key
-from graphroute.runtime.stored import dump_answer, load_answer
+from graphroute.runtime.stored import answer_of, dump_answer, load_answer
 
 SIZES = {"1 KB": 1_000, "100 KB": 100_000, "1 MB": 1_000_000}
 
@@ -86,7 +86,7 @@ def answers_of(cache: Cache, prompt: list[BaseMessage], answer: AIMessage) -> Lo
     def key(messages: list[BaseMessage]) -> str:
         return call_key("m", {"temperature": 0}, messages)
 
-    cache.put(key(prompt), dump_answer([answer]), tags={"node": "draft", "model": "m"})
+    cache.put(key(prompt), dump_answer(answer_of([answer])), tags={"node": "draft", "model": "m"})
     other = [*prompt[:-1], HumanMessage(f"{prompt[-1].content}!")]
 
     def look(is_hit: bool) -> object:
@@ -107,7 +107,7 @@ def contestants(folder: Path, size: int) -> dict[str, Look]:
     """Everything that is timed for one size."""
     prompt: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("x" * size)]
     answer = AIMessage("y" * size)
-    entry = dump_answer([answer])
+    entry = dump_answer(answer_of([answer]))
     raw = diskcache.Cache(str(folder / "raw"))
     raw.set("key", entry)
     found: dict[str, Look] = {

@@ -12,10 +12,9 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, Self
+from typing import Self
 
 from langchain_core.messages import AIMessage
 
@@ -23,14 +22,13 @@ from graphroute.ir.cache import PRIVATE
 from graphroute.protocols import Cache
 from graphroute.runtime import stored
 from graphroute.runtime.flight import Flights
-from graphroute.runtime.near_miss import differences, nearest
+from graphroute.runtime.lease import Leases
+from graphroute.runtime.near_miss import differences, facet_tag, nearest
+from graphroute.runtime.parsed import Parsed
 from graphroute.runtime.semantic import Question, Semantic
 from graphroute.runtime.values import Unstorable
 
 logger = logging.getLogger(__name__)
-
-MAX_READ: Final = 256
-"""Answers kept as they were read, so that the same bytes are not read twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +59,6 @@ def _free(message: AIMessage) -> AIMessage:
     return message.model_copy(update={"usage_metadata": usage})
 
 
-class Leases(Protocol):
-    """Who of several processes asks for a key; never blocks."""
-
-    def take(self, key: str) -> bool:
-        """Whether this process is the one to ask; True again for one that holds it."""
-        ...
-
-    def release(self, key: str) -> None:
-        """Let others ask."""
-        ...
-
-
 @dataclass(kw_only=True, eq=False)
 class Answers:
     """A backend, and the calls under way.
@@ -89,7 +75,7 @@ class Answers:
     poll_s: float = 0.02
     semantic: Callable[[], Semantic] | None = None
     flights: Flights[Recalled] = field(default_factory=Flights)
-    _read: OrderedDict[str, tuple[bytes, Recalled]] = field(default_factory=OrderedDict)
+    _read: Parsed[Recalled] = field(default_factory=Parsed)
     _near: Semantic | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,19 +83,13 @@ class Answers:
         """The kept answer of `key`."""
         if (found := self.cache.find(key)) is None:
             return None
-        with self._lock:
-            read = self._read.get(key)
-        if read is not None and read[0] is found.value:
-            return read[1]  # the very bytes that were checked and read before
+        if (read := self._read.get(key, found.value)) is not None:
+            return read
         if (answer := stored.load_answer(found.value, key=key)) is None:
             self.cache.delete(key)
             return None
         recalled = Recalled.of(answer, source=self.cache.name)
-        with self._lock:
-            self._read[key] = found.value, recalled
-            self._read.move_to_end(key)
-            while len(self._read) > MAX_READ:
-                self._read.popitem(last=False)
+        self._read.put(key, found.value, recalled)
         return recalled
 
     def after_turn(self, key: str) -> Recalled | None:
@@ -132,26 +112,30 @@ class Answers:
         *,
         pieces: Sequence[int],
         tags: Mapping[str, str],
+        facets: Mapping[str, str],
         is_private: bool,
         question: Question | None = None,
-    ) -> Recalled:
-        """Keep an answer; what others that wait for it are given.
+    ) -> Recalled | None:
+        """Keep an answer; what others that wait for it are given, None where it cannot be shared.
 
+        facets: of the call, by which it is told why another one missed
         question: by which nearly equal ones find it
         """
         try:
-            entry = stored.dump_answer(messages, pieces=pieces)
+            answer = stored.answer_of(messages, pieces=pieces)
+        except Exception as fault:  # of whatever object is in it, while it was copied
+            logger.info("the answer of %s is not shared: %s", tags.get("node"), fault)
+            return None
+        try:
+            entry = stored.dump_answer(answer)
         except Unstorable as fault:
             logger.info("the answer of %s is not kept: %s", tags.get("node"), fault)
-            bare = tuple(each.model_copy(update={"id": None}) for each in messages)
-            answer = stored.Answer(messages=bare, pieces=tuple(pieces))
             return Recalled.of(answer, source="flight")
         private = {PRIVATE: "1"} if is_private else {}
         said = {} if question is None else question.tags
-        self.cache.put(key, entry, tags={**tags, **said, **private})
+        self.cache.put(key, entry, tags={**tags, **facet_tag(facets), **said, **private})
         if question is not None and (known := self._questions()) is not None:
             known.add(question, key)
-        answer = stored.load_answer(entry, key=key) or stored.Answer(messages=tuple(messages))
         return Recalled.of(answer, source="flight")
 
     def _questions(self) -> Semantic | None:

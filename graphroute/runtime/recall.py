@@ -20,7 +20,6 @@ from graphroute.runtime.answers import Answers, Recalled
 from graphroute.runtime.asked import Asked
 from graphroute.runtime.flight import Flight
 from graphroute.runtime.later import Later
-from graphroute.runtime.near_miss import facet_tag
 from graphroute.runtime.semantic import Question, question
 
 MAX_WAIT_S = 600.0
@@ -104,14 +103,14 @@ class Recall:
         if found is not None:
             self._end(lambda flight: flight.done(found))
         else:
-            self._answers.missed(asked.facets, self._all_tags(spec, asked))
+            self._answers.missed(asked.facets, self._tags_on(spec))
         return found
 
     def _question(self, asked: Asked) -> Question | None:
         return question(asked.facets, self._messages) if self._messages else None
 
-    def _all_tags(self, spec: ModelSpec, asked: Asked) -> dict[str, str]:
-        return {**self._tags, "model": spec.name, **facet_tag(asked.facets)}
+    def _tags_on(self, spec: ModelSpec) -> dict[str, str]:
+        return {**self._tags, "model": spec.name}
 
     def _wait(self, flight: Flight[Recalled]) -> None:
         raise Later(
@@ -144,11 +143,15 @@ class Recall:
             asked.key,
             messages,
             pieces=pieces,
-            tags=self._all_tags(spec, asked),
+            tags=self._tags_on(spec),
+            facets=asked.facets,
             is_private=self._is_private,
             question=self._question(asked),
         )
-        self._end(lambda flight: flight.done(fresh))
+        if fresh is None:
+            self._leave()
+        else:
+            self._end(lambda flight: flight.done(fresh))
 
     def failed(self, error: BaseException) -> None:
         """Tell those who wait what the model said; nothing is kept."""

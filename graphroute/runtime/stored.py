@@ -18,7 +18,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
@@ -45,16 +45,27 @@ class Answer:
     pieces: tuple[int, ...] = ()
 
 
-def dump_answer(messages: Sequence[AIMessage], *, pieces: Sequence[int] = ()) -> bytes:
+def answer_of(messages: Sequence[AIMessage], *, pieces: Sequence[int] = ()) -> Answer:
+    """An answer of one's own: whole messages without ids that share nothing with these.
+
+    Raises whatever a part does that cannot be copied.
+    """
+    plain = (message.model_copy(update={"id": None}, deep=True) for message in messages)
+    return Answer(messages=tuple(map(_whole, plain)), pieces=tuple(pieces))
+
+
+def dump_answer(answer: Answer) -> bytes:
     """An entry with this answer; `Unstorable` says what in it cannot be given back as it was.
 
-    >>> entry = dump_answer([AIMessage("Because.", id="run-1")], pieces=[4, 4])
+    >>> entry = dump_answer(answer_of([AIMessage("Because.", id="run-1")], pieces=[4, 4]))
     >>> answer = load_answer(entry)
     >>> answer.messages[0].content, answer.messages[0].id, answer.pieces
     ('Because.', None, (4, 4))
     """
-    plain = [message.model_copy(update={"id": None}) for message in map(_whole, messages)]
-    return pack("answer", {"messages": plain, "pieces": list(pieces)})
+    for message in answer.messages:
+        if type(message) is not AIMessage:
+            raise Unstorable(f"an answer of type {type(message).__qualname__}")
+    return pack("answer", {"messages": list(answer.messages), "pieces": list(answer.pieces)})
 
 
 def load_answer(entry: bytes, *, key: str = "") -> Answer | None:
@@ -113,7 +124,6 @@ def _sum(kind: str, raw: bytes) -> bytes:
 
 def _whole(message: AIMessage) -> AIMessage:
     """A message that was added up from chunks as the one it would have been in one piece."""
-    whole = message_chunk_to_message(message) if isinstance(message, AIMessageChunk) else message
-    if type(whole) is not AIMessage:
-        raise Unstorable(f"an answer of type {type(whole).__qualname__}")
-    return whole
+    while isinstance(message, AIMessageChunk):
+        message = cast(AIMessage, message_chunk_to_message(message))
+    return message

@@ -56,6 +56,30 @@ def test_the_same_question_is_asked_once() -> None:
     assert [r.cost_nano for r in fast.records if r.cache] == [0, 0]
 
 
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_what_a_node_does_to_an_answer_does_not_reach_the_next_one(
+    cache: str, tmp_path: Any
+) -> None:
+    def reply(_: list[BaseMessage]) -> AIMessage:
+        call = {"name": "f", "args": {"x": [1]}, "id": "call_1"}
+        return AIMessage("", tool_calls=[call])
+
+    chat, seen = ScriptedChat(name="exact", replies=reply, temperature=0), []
+
+    def answer(_: State) -> State:
+        said = chat.invoke("why")
+        seen.append(list(said.tool_calls[0]["args"]["x"]))
+        said.tool_calls[0]["args"]["x"].append("spoilt")
+        said.content = "spoilt"
+        return {}
+
+    fast = optimize(_one_node(answer), cache=cache, store=tmp_path)
+    for _ in range(4):
+        fast.invoke({"text": "why"})
+    assert seen == [[1]] * 4
+    assert [record.cache for record in fast.records] == [None, cache, cache, cache]
+
+
 @pytest.mark.parametrize(("cache", "asked"), [(None, 2), (True, 1), (False, 2)])
 def test_what_is_drawn_at_random_is_kept_only_where_it_is_asked_for(
     cache: bool | None, asked: int, tmp_path: Any

@@ -14,14 +14,15 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphroute.protocols import Cache
 from graphroute.runtime import stored
+from graphroute.runtime.node_cache.copies import copied, is_copyable
 from graphroute.runtime.node_cache.misses import MAX_VERSIONS, Past, Trace
-from graphroute.runtime.node_cache.parsed import Parsed
 from graphroute.runtime.node_cache.reads import Read
+from graphroute.runtime.parsed import Parsed
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _MAX_KNOWN: Final = 4096
 class Entry:
     """One result.
 
-    body: what `results.load` needs; taken anew from the bytes each time
+    body: what `results.load` needs, which changes it
     reads: what was read, with its digests
     cost_nano, took_s: of the computation, with the model calls in it
     """
@@ -83,7 +84,7 @@ class Shelf:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._lock = threading.Lock()
-        self._parsed = Parsed()
+        self._parsed = Parsed[Entry]()
         self._known: OrderedDict[str, tuple[tuple[Read, ...], ...]] = OrderedDict()
 
     # Results.
@@ -93,12 +94,13 @@ class Shelf:
         if (found := self._cache.find(key)) is None:
             return None
         raw, source = found.value, self._cache.name
-        if (body := self._parsed.get(key, raw)) is not None:
-            return Entry(**body), source
+        if (known := self._parsed.get(key, raw)) is not None:
+            return replace(known, body=copied(known.body)), source
         if (entry := load_entry(raw, key=key)) is None:
             self.drop(key)
             return None
-        self._parsed.put(key, raw, {f.name: getattr(entry, f.name) for f in fields(entry)})
+        if is_copyable(entry.body):
+            self._parsed.put(key, raw, replace(entry, body=copied(entry.body)))
         return entry, source
 
     def put(self, key: str, raw: bytes, *, tags: Mapping[str, str]) -> None:

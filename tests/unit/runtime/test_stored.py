@@ -17,6 +17,7 @@ from langchain_core.messages.ai import UsageMetadata
 from graphroute.runtime.stored import (
     VERSION,
     DamagedEntry,
+    answer_of,
     dump_answer,
     load_answer,
     pack,
@@ -37,7 +38,7 @@ ANSWER = AIMessage(
     response_metadata={"model_name": "m", "logprobs": {"content": [{"top": (1.5, 2)}]}},
     additional_kwargs={"reasoning_content": "well"},
 )
-ENTRY = dump_answer([ANSWER, AIMessage("Or so.")], pieces=[3, 0, 4])
+ENTRY = dump_answer(answer_of([ANSWER, AIMessage("Or so.")], pieces=[3, 0, 4]))
 
 
 def test_an_answer_comes_back_without_its_id() -> None:
@@ -59,7 +60,7 @@ def test_an_answer_from_chunks_is_kept_whole() -> None:
         ],
         chunk_position="last",
     )
-    found = load_answer(dump_answer([parts]))
+    found = load_answer(dump_answer(answer_of([parts])))
     assert found is not None
     (message,) = found.messages
     assert type(message) is AIMessage
@@ -71,13 +72,13 @@ def test_an_answer_from_chunks_is_kept_whole() -> None:
 def test_what_cannot_be_given_back_is_not_kept_and_says_why(part: str) -> None:
     message = AIMessage("a", **{part: {"client": object()}})
     with pytest.raises(Unstorable, match=rf"\['messages'\]\[0\].{part}\['client'\]: a object"):
-        dump_answer([message])
+        dump_answer(answer_of([message]))
 
     class Mine(AIMessage):
         pass
 
     with pytest.raises(Unstorable, match="Mine"):
-        dump_answer([Mine(content="a")])
+        dump_answer(answer_of([Mine(content="a")]))
 
 
 def missed(entry: bytes, caplog: pytest.LogCaptureFixture) -> str:
