@@ -208,7 +208,11 @@ class DriftDetector(Protocol):
 
 @runtime_checkable
 class BatchPolicy(Protocol):
-    """When gathered calls go on, in which order they take a server's slots, and who shares one."""
+    """When gathered calls go on, in which order they take a server's slots, and who shares one.
+
+    A policy may state its `means`, a set of `graphroute.ir.batch.Means`: what it names others for
+    in `along`, and bundles `"deferred"` for. Only that is made ready; without a word, all of it.
+    """
 
     @property
     def name(self) -> str:

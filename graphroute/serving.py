@@ -12,14 +12,15 @@ Outputs of nodes are kept in the same place, for nodes that ask for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from graphroute import registry
 from graphroute.errors import InvalidValue
+from graphroute.ir.batch import Means
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import RouteHints
@@ -120,23 +121,33 @@ def admission(
     store: folder that remembers batches which were handed in
     keeps_own: nothing but the records may change, unless a policy is named
     """
-    policy = batch_policy(batch, hints)
-    if policy.name == "immediate" and batch is None and keeps_own:
+    if batch is None and keeps_own and _asked(hints) is None:
         return None
-    packer = None
-    if policy.name != "immediate":
+    policy = batch_policy(batch, hints)
+    packer = deferral = None
+    if "packs" in _means(policy):
         packer = Packer(figures=PackFigures(store / PACKS), seed=seed)
-    deferral = None
-    if policy.name not in ("immediate", "window", "prefix", "pack"):
+    if "batches" in _means(policy):
         deferral = Deferral(store / "batches")
     return Admission(policy, gates.shared(), packer=packer, deferral=deferral)
+
+
+def _asked(hints: Sequence[RouteHints]) -> str | None:
+    """The policy that the nodes ask for by `batch=`; None where none does."""
+    asked = {each.batch for each in hints}
+    return "pack" if "pack" in asked else "window" if True in asked else None
+
+
+def _means(policy: BatchPolicy) -> Collection[Means]:
+    """What is to be made ready for a policy; all of it for one that does not say."""
+    means: Collection[Means] = getattr(policy, "means", get_args(Means))
+    return means
 
 
 def batch_policy(batch: str | BatchPolicy | None, hints: Sequence[RouteHints]) -> BatchPolicy:
     """The policy that `batch` names; None: what the nodes' `batch=` asks for, else immediate."""
     if batch is None:
-        asked = {each.batch for each in hints}
-        batch = "pack" if "pack" in asked else "window" if True in asked else "immediate"
+        batch = _asked(hints) or "immediate"
     policy = registry.build("batching", batch) if isinstance(batch, str) else batch
     if not isinstance(policy, BatchPolicy):
         raise InvalidValue(
@@ -155,7 +166,7 @@ def packings(
 
     made: a plan without packing, for how many tasks of a node come together
     """
-    if batch_policy(batch, [node.hints for node in graph.nodes]).name != "pack":
+    if "packs" not in _means(batch_policy(batch, [node.hints for node in graph.nodes])):
         return {}
     together = {a.node: a.expected_visits for a in made.assignments}
     found = factors_of(graph.nodes, tuple(catalog), PackFigures(store / PACKS), waiting=together)

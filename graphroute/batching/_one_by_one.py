@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from graphroute.ir.batch import Waiting
+from graphroute.ir.batch import Means, Waiting
 
 
 class OneByOne:
     """How slots are given; a policy overrides what it does otherwise."""
 
     __slots__ = ()
+    means: ClassVar[frozenset[Means]] = frozenset()
 
     def pick(
         self,

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from graphroute.batching._one_by_one import OneByOne
 from graphroute.batching._quiet import Quiet
-from graphroute.ir.batch import Bundle, Flush, Gathering, Hold
+from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Means
 
 REQUIRES: tuple[str, ...] = ()
 EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"quiet_s": 0.1, "size": 100})
@@ -30,6 +31,7 @@ EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"quiet_s": 0.1, "size": 100})
 class Deferred(OneByOne):
     """Gathers what can be deferred by `quiet`, and holds nothing else."""
 
+    means: ClassVar[frozenset[Means]] = frozenset({"batches"})
     quiet: Quiet
     name: str = "deferred"
 

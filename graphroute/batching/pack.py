@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from graphroute.batching._one_by_one import OneByOne
 from graphroute.batching._quiet import Quiet
-from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Waiting
+from graphroute.ir.batch import Bundle, Flush, Gathering, Hold, Means, Waiting
 
 REQUIRES: tuple[str, ...] = ()
 EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"size": 8})
@@ -35,6 +36,7 @@ EXAMPLES: tuple[Mapping[str, object], ...] = ({}, {"size": 8})
 class Pack(OneByOne):
     """Gathers by `quiet` and packs what is of one template."""
 
+    means: ClassVar[frozenset[Means]] = frozenset({"packs"})
     quiet: Quiet
     name: str = "pack"
 

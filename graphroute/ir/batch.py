@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 How = Literal["alone", "deferred"]
 
+Means = Literal["packs", "batches"]
+"""What a policy works with besides order: prompts of several calls, and a provider's batches."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:

@@ -54,13 +54,12 @@ class Entrance:
     def enter(self, choice: Choice, *, is_stream: bool, is_checked: bool) -> Choice | Chore:
         """The choice, once its model takes another call; until then `Later`.
 
-        is_checked: the answer may be refused, and another model asked
+        is_checked: the answer may be refused, and another model asked; so it is this call's alone
         """
         if (admission := self._handle.policy.admission) is None:
             return choice
-        may_gather = not (is_stream or is_checked)
         try:
-            arrival = self._arrival(admission, choice, may_gather=may_gather, is_stream=is_stream)
+            arrival = self._arrival(admission, choice, is_stream=is_stream, is_checked=is_checked)
             self._place = admission.enter(arrival)
         except Exception as fault:
             self._trail.fault = told(fault)
@@ -136,14 +135,16 @@ class Entrance:
         return replace(_given(choice, checks[1]), reservation=Reservation(0), price_share=0.0)
 
     def _arrival(
-        self, admission: Admission, choice: Choice, *, may_gather: bool, is_stream: bool
+        self, admission: Admission, choice: Choice, *, is_stream: bool, is_checked: bool
     ) -> Arrival:
         lane, call, request = Lane.of(choice.spec), self._call, self._call.request
         # One that shows its tokens, or whose author wants it alone, waits for no others like it.
         is_alone = call.answers > 1 or call.shows_tokens or call.hints.batch is False
-        if request is None or is_alone or not may_gather:
+        if request is None or is_alone or is_stream:
             return Arrival(lane=lane, may_gather=False, is_open_ended=is_stream)
-        can_pack = admission.packer is not None and not (request.tools or request.bound)
+        can_share = not (is_checked or request.tools or request.bound)
+        can_pack = can_share and admission.packer is not None
+        can_defer = call.hints.deferrable and not is_checked and admission.deferral is not None
         return Arrival(
             lane=lane,
             # Besides their prompts, calls must ask for the same to share one.
@@ -152,7 +153,7 @@ class Entrance:
             in_tokens=call.facts.in_tokens,
             burst=(self._handle.run_id, call.step),
             packable=_packable(call, choice, request) if can_pack else None,
-            deferrable=self._deferrable(choice) if call.hints.deferrable else None,
+            deferrable=self._deferrable(choice) if can_defer else None,
         )
 
     def _deferrable(self, choice: Choice) -> Deferrable | None:
@@ -162,12 +163,12 @@ class Entrance:
         service = None if chat is None else policy.batch_service(chat)
         if chat is None or service is None:
             return None
-        # A batch goes out without another word of this call.
-        self._handle.ledger.start(choice.reservation)
         written = write(self._call, choice, chat, None)
         if written.restore is not None:
             return None
         body = service.body(self._call.messages, stop=written.stop, kwargs=written.kwargs)
+        # A batch goes out without another word of this call.
+        self._handle.ledger.start(choice.reservation)
         return Deferrable(service=service, body=body)
 
 

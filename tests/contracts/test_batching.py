@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from graphroute import registry
-from graphroute.ir.batch import Flush, Gathering, Hold, Waiting
+from graphroute.ir.batch import Flush, Gathering, Hold, Means, Waiting
 from graphroute.protocols import BatchPolicy
 from graphroute.runtime.admission import Admission, Arrival, Go, Place, Work
 from graphroute.runtime.gates import Gates, Lane, Outcome
@@ -182,3 +182,14 @@ def test_all_come_through_admission(policy: BatchPolicy, slots: int) -> None:
             return
         clock.now_s += 0.001
     raise AssertionError(f"{len(places)} never came through")
+
+
+@every
+def test_what_it_works_with_is_what_it_says(policy: BatchPolicy) -> None:
+    means = getattr(policy, "means")  # noqa: B009 - no part of the protocol, which leaves it open
+    assert means <= set(get_args(Means))
+    calls = [_call(number, template="t", can_defer=True) for number in range(1, 9)]
+    said = policy.gather(Gathering(waiting=tuple(calls), now_s=LONGEST_S))
+    assert isinstance(said, Flush)
+    assert ("batches" in means) == any(bundle.how == "deferred" for bundle in said.bundles)
+    assert ("packs" in means) == bool(policy.along(calls[0], calls[1:], most=4))

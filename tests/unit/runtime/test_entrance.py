@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,23 +10,27 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from graphroute.batching import immediate
+from graphroute.batching import deferred, immediate, pack
+from graphroute.ir.hints import RouteHints
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.admission import Admission, Arrival, Go, Place, Wait
 from graphroute.runtime.booking import Booking
 from graphroute.runtime.call import read_call
 from graphroute.runtime.choice import Choice
 from graphroute.runtime.course import Course
+from graphroute.runtime.deferral import Deferral
 from graphroute.runtime.entrance import IN_PACK, Entrance
 from graphroute.runtime.gates import Gates, Lane, Outcome
 from graphroute.runtime.later import Later
 from graphroute.runtime.ledger import Ledger, Reservation
+from graphroute.runtime.packer import Packer
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.till import Taken
 from graphroute.runtime.trail import Trail
 from tests.unit.runtime.situations import policy_for, spec_for
 
+AT = {"langgraph_node": "work"}
 OWN = ScriptedChat(name="own")
 SPEC = spec_for("scripted:own", slots=1)
 SHARE = AIMessage(
@@ -49,15 +54,25 @@ class AfterPack(Admission):
 class Situation:
     """A call of 0.001 USD whose money is put aside, before a model that takes one at once."""
 
-    def __init__(self, kind: type[Admission] = Admission, *, take: Any = None) -> None:
-        self.admission = kind(immediate.build(), Gates())
+    def __init__(
+        self,
+        kind: type[Admission] = Admission,
+        *,
+        take: Any = None,
+        policy: Any = None,
+        hints: RouteHints | None = None,
+    ) -> None:
+        self.admission = kind(policy or immediate.build(), Gates())
         self.policy = policy_for(
-            chats={"scripted:own": OWN}, specs=(SPEC,), admission=self.admission
+            chats={"scripted:own": OWN},
+            specs=(SPEC,),
+            admission=self.admission,
+            hints={"work": hints or RouteHints()},
         )
         self.ledger = Ledger(limit_nano=10_000_000)
         handle = RunHandle(policy=self.policy, ledger=self.ledger, course=Course(self.policy.plan))
         messages = [HumanMessage("hello")]
-        call = read_call(handle, OWN, messages, stop=None, kwargs={}, metadata={})
+        call = read_call(handle, OWN, messages, stop=None, kwargs={}, metadata=AT)
         self.trail = Trail()
         till: Any = SimpleNamespace(take=take)
         booking = Booking(handle, call, self.trail)
@@ -173,18 +188,70 @@ def test_a_call_that_waits_for_money_after_a_pack_keeps_no_slot(stop: BaseExcept
     assert found.entrance.again() is None
 
 
-@pytest.mark.parametrize("is_stream", [True, False])
-def test_a_stream_or_an_answer_to_be_checked_is_gathered_with_none(is_stream: bool) -> None:
-    seen: list[Arrival] = []
+class Noting(Admission):
+    """Remembers what is brought to it."""
 
-    class Noting(Admission):
-        def enter(self, arrival: Arrival) -> Place:
-            seen.append(arrival)
-            return super().enter(arrival)
+    def __init__(self, policy: Any, gates: Gates) -> None:
+        packs = Packer() if "packs" in policy.means else None
+        super().__init__(policy, gates, packer=packs, deferral=self.batches)
+        self.seen: list[Arrival] = []
 
-    found = Situation(Noting)
-    found.entrance.enter(found.choice, is_stream=is_stream, is_checked=not is_stream)
-    assert [(each.may_gather, each.is_open_ended) for each in seen] == [(False, is_stream)]
+    batches: Deferral | None = None
+
+    def enter(self, arrival: Arrival) -> Place:
+        self.seen.append(arrival)
+        return super().enter(arrival)
+
+
+class NotingBatches(Noting):
+    """The same, with batches."""
+
+    batches = Deferral()
+
+
+def _arrival(found: Situation, **how: bool) -> Arrival:
+    with suppress(Later):
+        found.entrance.enter(found.choice, **{"is_stream": False, "is_checked": False, **how})
+    assert isinstance(found.admission, Noting)
+    (arrival,) = found.admission.seen
+    return arrival
+
+
+def test_a_stream_is_gathered_with_none() -> None:
+    arrival = _arrival(Situation(Noting, policy=pack.build()), is_stream=True)
+    assert (arrival.may_gather, arrival.is_open_ended) == (False, True)
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_an_answer_to_be_checked_is_gathered_but_shares_no_prompt(is_checked: bool) -> None:
+    arrival = _arrival(Situation(Noting, policy=pack.build()), is_checked=is_checked)
+    assert (arrival.may_gather, arrival.is_open_ended) == (True, False)
+    assert (arrival.packable is None) is is_checked
+
+
+class Service:
+    """A provider's batches, which take every call."""
+
+    name, price_share = "service", 0.5
+
+    def body(self, messages: Any, *, stop: Any, kwargs: Any) -> dict[str, Any]:
+        return {"messages": len(messages), "stop": stop, **kwargs}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_checked", "is_deferred"),
+    [(NotingBatches, False, True), (NotingBatches, True, False), (Noting, False, False)],
+)
+def test_only_a_call_that_can_be_deferred_is_begun(
+    kind: type[Noting], is_checked: bool, is_deferred: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Reservation] = []
+    monkeypatch.setattr(Ledger, "start", lambda _, reservation: begun.append(reservation))
+    found = Situation(kind, policy=deferred.build(), hints=RouteHints(deferrable=True))
+    monkeypatch.setattr(found.policy, "batch_service", lambda _: Service())
+    arrival = _arrival(found, is_checked=is_checked)
+    assert (arrival.deferrable is not None) is is_deferred
+    assert begun == ([found.choice.reservation] if is_deferred else [])
 
 
 def test_room_is_asked_for_without_staying() -> None:

@@ -1,0 +1,67 @@
+"""What a graph is served by: a policy gets what it works with, a cache what it shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphroute.batching._one_by_one import OneByOne
+from graphroute.ir.batch import Flush, Gathering
+from graphroute.ir.hints import RouteHints
+from graphroute.serving import admission
+
+HINTS = (RouteHints(),)
+
+
+class Foreign(OneByOne):
+    """Somebody else's policy, which says nothing of its means."""
+
+    name = "foreign"
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "means":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+    def gather(self, group: Gathering) -> Flush:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("batch", "packs", "batches"),
+    [
+        ("immediate", False, False),
+        ("window", False, False),
+        ("prefix", False, False),
+        ("pack", True, False),
+        ("deferred", False, True),
+        (Foreign(), True, True),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_policy_is_given_what_it_works_with(
+    batch: Any, packs: bool, batches: bool, tmp_path: Path
+) -> None:
+    made = admission(batch, hints=HINTS, store=tmp_path, keeps_own=True, seed=0)
+    assert made is not None
+    assert (made.packer is not None, made.deferral is not None) == (packs, batches)
+
+
+@pytest.mark.parametrize(
+    ("asked", "keeps_own", "name"),
+    [
+        (None, True, None),
+        (None, False, "immediate"),
+        (False, True, None),
+        (True, True, "window"),
+        ("pack", True, "pack"),
+    ],
+)
+def test_without_a_word_the_nodes_decide(
+    asked: Any, keeps_own: bool, name: str | None, tmp_path: Path
+) -> None:
+    hints = (RouteHints(), RouteHints(batch=asked))
+    made = admission(None, hints=hints, store=tmp_path, keeps_own=keeps_own, seed=0)
+    assert (None if made is None else made.policy.name) == name
