@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 
 from graphroute import Model, RouteHints, optimize
 from graphroute.ir.verdict import Verdict
@@ -193,3 +194,37 @@ def test_a_second_answer_does_not_cost_a_later_step_its_model() -> None:
     tight = optimize(builder.compile(), budget=0.0008, **told)
     assert tight.plan.assignment("answer").kind == "cascade"
     assert tight.invoke({})["notes"] == ["41", "42"]
+
+
+@pytest.mark.parametrize("batch", ["window", "prefix", "pack", "deferred"])
+@pytest.mark.parametrize("limit", [1, 3, None])
+def test_checked_calls_that_are_gathered_escalate_all_the_same(
+    batch: str, limit: int | None
+) -> None:
+    cheap = ScriptedChat(name="cheap", replies=lambda m: m[-1].text if "1" in m[-1].text else "no")
+    dear = ScriptedChat(name="dear", replies=lambda m: m[-1].text)
+    builder = StateGraph(State)
+    builder.add_node("answer", lambda s: {"notes": [dear.invoke(s["text"], max_tokens=8).text]})
+    builder.add_conditional_edges(
+        START, lambda _: [Send("answer", {"text": str(n)}) for n in range(20)], ["answer"]
+    )
+    hints = RouteHints(
+        verify=lambda _, reply: reply.text != "no",
+        min_quality=0.85,
+        max_output_tokens=8,
+        batch="pack" if batch == "pack" else None,
+        deferrable=True,
+    )
+    models = [
+        Model("scripted:cheap", cheap, price_in_usd=1, price_out_usd=1, quality=0.6),
+        Model("scripted:dear", dear, price_in_usd=20, price_out_usd=20, quality=0.95),
+    ]
+    fast = optimize(
+        builder.compile(), models=models, objective="cost", batch=batch, nodes={"answer": hints}
+    )
+    config: Any = {} if limit is None else {"max_concurrency": limit}
+    assert fast.invoke({}, config)["notes"] == [str(n) for n in range(20)]
+    refused = sum("1" not in str(n) for n in range(20))
+    again = fast.plan.assignment("answer").then.count("scripted:cheap")
+    assert len(cheap.calls) == 20 + refused * again
+    assert len(dear.calls) == refused
