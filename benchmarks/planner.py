@@ -8,6 +8,7 @@ Instances: layered graphs whose supersteps hold one to three nodes; quality foll
 difficulty (`ir.quality`), price grows with ability with scatter, the smallest third of the models
 is local and free. `budget`: 30 % of what the best models would cost. `all`: a deadline half-way
 between the quickest and the best plan as well, and memory for all but the largest local model.
+`wide`: as `all`, with one to ten nodes in a superstep.
 
 Times are on the wall and, for machines with other work, of the processor (CP-SAT has two workers).
 Gap: (best bound known − value) / |bound|, over all three solvers, so a solver that proves little
@@ -60,8 +61,10 @@ class Run:
 Solve = Callable[[Problem], Run]
 
 
-def instance(n: int, m: int, seed: int, *, is_full: bool) -> Problem:
-    """One problem of n nodes and m models; see the module docstring."""
+def instance(n: int, m: int, seed: int, *, is_full: bool, widest: int = 3) -> Problem:
+    """One problem of n nodes and m models, up to `widest` nodes in a superstep; see the module
+    docstring.
+    """
     random = np.random.default_rng(seed)
     ability = np.sort(random.uniform(0.2, 0.98, m))
     difficulty = random.uniform(0, 1, n)
@@ -75,7 +78,7 @@ def instance(n: int, m: int, seed: int, *, is_full: bool) -> Problem:
     steps: list[TimeStep] = []
     first = 0
     while first < n:
-        size = min(int(random.integers(1, 4)), n - first)
+        size = min(int(random.integers(1, widest + 1)), n - first)
         steps.append(
             TimeStep(
                 weight=float(random.uniform(0.3, 2.0)),
@@ -277,7 +280,7 @@ def main() -> None:
     parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", default="budget,all")
+    parser.add_argument("--kinds", default="budget,all,wide")
     parser.add_argument("--only-ours-from", type=int, default=100_000, help="nodes × models")
     parser.add_argument("--rest", action="store_true", help="time re-planning instead")
     options = parser.parse_args()
@@ -306,7 +309,13 @@ def main() -> None:
             failures = dict.fromkeys(solvers, 0)
             impossible = 0
             for k in range(repeats):
-                problem = instance(n, m, options.seed + k, is_full=kind == "all")
+                problem = instance(
+                    n,
+                    m,
+                    options.seed + k,
+                    is_full=kind != "budget",
+                    widest=10 if kind == "wide" else 3,
+                )
                 runs = {
                     name: solve(problem)
                     for name, solve in solvers.items()

@@ -166,7 +166,9 @@ class Solver(Protocol):
 
     name: str
     CAPABILITIES: ClassVar[frozenset[str]]
-    """Constraints it can honour besides masks: `"budget"`, `"deadline"`, `"memory"`."""
+    """Constraints it can honour besides masks: `"budget"`, `"deadline"`, `"memory"`; and `"wide"`
+    where it can do so with many nodes in one superstep.
+    """
 
     def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
         """The best assignment found, with status, bound and gap."""

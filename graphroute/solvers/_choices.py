@@ -3,10 +3,13 @@
 A node alone in its supersteps is a group with one option per model. Nodes that share a superstep
 depend on each other through its slowest lane, so together they are one group whose options are the
 combinations of their models that no other combination beats. Time is then a plain sum over groups.
+Groups with too many combinations for that are left to `_blocks`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +50,24 @@ class Choices:
         return tuple(chosen)
 
 
-def choices(problem: Problem, *, is_timed: bool) -> Choices:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Outline:
+    """What the groups are made of: value[n, k], time[n, k] in supersteps of a node's own, the order
+    in which equal options are taken, and the nodes of each group.
+    """
+
+    order: tuple[int, ...]
+    value: Floats
+    time: Floats
+    groups: tuple[tuple[int, ...], ...]
+
+    def widest(self, problem: Problem) -> int:
+        """How many combinations of options the largest group has."""
+        count = problem.feasible.sum(axis=1)
+        return max((math.prod(int(count[i]) for i in g) for g in self.groups), default=0)
+
+
+def outline(problem: Problem, *, is_timed: bool) -> Outline:
     """The groups of a problem; with `is_timed` False every node is its own group, without time."""
     # Of equals the first is taken: local models, then the others by name, then sequences.
     order = [
@@ -69,27 +89,44 @@ def choices(problem: Problem, *, is_timed: bool) -> Choices:
                 time[node] += step.weight * problem.lanes_s(node, step.tasks[0])[0]
     if problem.objective == "latency":
         value = -time
-    if all(len(g) == 1 for g in groups):
-        value = np.where(problem.feasible, value, -np.inf)[:, order]
+    return Outline(
+        order=tuple(order),
+        value=value,
+        time=time,
+        groups=tuple(tuple(_closing(problem, group)) for group in groups),
+    )
+
+
+def choices(problem: Problem, *, is_timed: bool) -> Choices:
+    """The groups with all combinations that no other beats; `TooManyCombinations` where these are
+    more than can be listed.
+    """
+    shape = outline(problem, is_timed=is_timed)
+    order = list(shape.order)
+    if all(len(g) == 1 for g in shape.groups):
         row = tuple((k,) for k in order)
         return Choices(
-            value=value,
+            value=np.where(problem.feasible, shape.value, -np.inf)[:, order],
             cost=problem.cost_usd[:, order],
-            time=time[:, order],
-            members=tuple((g[0],) for g in groups),
-            picks=(row,) * len(groups),
+            time=shape.time[:, order],
+            members=shape.groups,
+            picks=(row,) * len(shape.groups),
         )
-    tables = [_table(problem, group, order, value, time) for group in groups]
+    return stacked(shape.groups, [table_of(problem, group, shape) for group in shape.groups])
+
+
+def stacked(groups: Sequence[tuple[int, ...]], tables: Sequence[Table]) -> Choices:
+    """Tables of groups beside one another, the shorter ones filled up."""
     width = max(len(t[3]) for t in tables)
-    stacked = np.zeros((3, len(groups), width))
-    stacked[0] = -np.inf
+    filled = np.zeros((3, len(groups), width))
+    filled[0] = -np.inf
     for g, (v, c, t, _) in enumerate(tables):
-        stacked[:, g, : len(v)] = v, c, t
+        filled[:, g, : len(v)] = v, c, t
     return Choices(
-        value=stacked[0],
-        cost=stacked[1],
-        time=stacked[2],
-        members=tuple(tuple(g) for g in groups),
+        value=filled[0],
+        cost=filled[1],
+        time=filled[2],
+        members=tuple(groups),
         picks=tuple(t[3] for t in tables),
     )
 
@@ -113,20 +150,35 @@ def _together(problem: Problem) -> list[list[int]]:
     return list(groups.values())
 
 
-_Table = tuple[Floats, Floats, Floats, tuple[tuple[int, ...], ...]]
+def _closing(problem: Problem, group: list[int]) -> list[int]:
+    """The nodes of a group in an order in which supersteps are complete early: always on with the
+    one that lacks fewest. What is complete need not be told apart any more.
+    """
+    if len(group) == 1:
+        return group
+    shared = [set(s.nodes) for s in problem.timeline if len(s.nodes) > 1 and s.nodes[0] in group]
+    placed: list[int] = []
+    while len(placed) < len(group):
+        lacking = [sorted(step - set(placed)) for step in shared]
+        placed += min((nodes for nodes in lacking if nodes), key=lambda nodes: (len(nodes), nodes))
+    return placed
 
 
-def _table(
-    problem: Problem, group: list[int], order: list[int], value: Floats, time: Floats
-) -> _Table:
+Table = tuple[Floats, Floats, Floats, tuple[tuple[int, ...], ...]]
+"""value[o], cost[o], time[o] of a group's options, and the columns of its nodes under each."""
+
+
+def table_of(problem: Problem, group: Sequence[int], shape: Outline) -> Table:
+    """All combinations of a group that no other beats."""
+    value, time = shape.value, shape.time
     shared = [s for s in problem.timeline if len(s.nodes) > 1 and s.nodes[0] in group]
     # A row: value, cost, time alone, then per shared superstep the seconds that its calls queue on
     # the device, then for each its slowest lane.
     sums = 3 + len(shared)
     rows = np.zeros((1, sums + len(shared)))
     picks = np.zeros((1, 0), dtype=np.intp)
-    for node in group:
-        columns = np.array([k for k in order if problem.feasible[node, k]], dtype=np.intp)
+    for number, node in enumerate(group):
+        columns = np.array([k for k in shape.order if problem.feasible[node, k]], dtype=np.intp)
         if not len(columns):
             return np.zeros(0), np.zeros(0), np.zeros(0), ()
         new = np.zeros((len(columns), rows.shape[1]))
@@ -145,14 +197,16 @@ def _table(
         grown[:, :, sums:] = np.maximum(new[:, None, sums:], rows[None, :, sums:])
         picks = np.column_stack([np.tile(picks, (len(columns), 1)), np.repeat(columns, len(rows))])
         rows = grown.reshape(-1, rows.shape[1])
+        for s, step in enumerate(shared):
+            if node in step.nodes and set(step.nodes) <= set(group[: number + 1]):
+                rows[:, 2] += step.weight * np.maximum(rows[:, 3 + s], rows[:, sums + s])
+                rows[:, [3 + s, sums + s]] = 0.0
         if len(rows) > WORTH_PRUNING:
             kept = undominated(np.column_stack([-rows[:, 0], rows[:, 1:]]))
             rows, picks = rows[kept], picks[kept]
         if len(rows) > MOST_COMBINATIONS:
             raise TooManyCombinations
-    total = rows[:, 2].copy()
-    for s, step in enumerate(shared):
-        total += step.weight * np.maximum(rows[:, 3 + s], rows[:, sums + s])
+    total = rows[:, 2]
     worth = -total if problem.objective == "latency" else rows[:, 0]
     kept = undominated(np.column_stack([-worth, rows[:, 1], total]))
     return (

@@ -12,6 +12,7 @@ to pass those of several pairs around the best one; that leaves a tenth of the l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,41 +113,68 @@ def _after(values: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class _Bounds:
-    """Lagrangian bounds under J pairs of prices: lam[j] per USD, mu[j] per second.
-
-    slack[j]: what the limits are worth; score[j, g, o]: value less what an option costs at these
-    prices; best[j, g]: the largest of a group
+class Prices:
+    """J pairs of prices, all different: lam[j] per USD, mu[j] per second; slack[j]: what the limits
+    are worth at these. A limit that there is not has no price.
     """
 
     lam: Floats
     mu: Floats
     slack: Floats
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[float, float]], cap_c: float, cap_t: float) -> Prices:
+        """These pairs, in order of their size."""
+        lam, mu = np.array(sorted(set(pairs))).T
+        # Where there is no limit the price is 0, and 0 · ∞ is to be 0.
+        slack = lam * (cap_c if np.isfinite(cap_c) else 0.0)
+        slack += mu * (cap_t if np.isfinite(cap_t) else 0.0)
+        return cls(lam=lam, mu=mu, slack=slack)
+
+    @classmethod
+    def around(cls, priced: Priced, cap_c: float, cap_t: float) -> Prices:
+        """The prices found and those around them."""
+        pairs = [(priced.cost_price * a, priced.time_price * b) for a in FACTORS for b in FACTORS]
+        return cls.of(pairs, cap_c, cap_t)
+
+    def at(self, priced: Priced) -> int:
+        """The number of the pair that was found."""
+        here = (self.lam == priced.cost_price) & (self.mu == priced.time_price)
+        return int(here.argmax())
+
+    def scores(self, choices: Choices) -> Floats:
+        """score[j, g, o]: value of an option less what it costs at these prices."""
+        found: Floats = choices.value - self.lam[:, None, None] * choices.cost
+        found -= self.mu[:, None, None] * choices.time
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Bounds:
+    """Lagrangian bounds under several prices; best[j, g]: the largest score of a group."""
+
+    prices: Prices
     score: Floats
     best: Floats
 
     @classmethod
     def of(cls, choices: Choices, priced: Priced, cap_c: float, cap_t: float) -> _Bounds:
-        """The prices found, and those around them; a limit without a price has none here."""
-        around = {(priced.cost_price * a, priced.time_price * b) for a in FACTORS for b in FACTORS}
-        lam, mu = np.array(sorted(around)).T
-        # Where there is no limit the price is 0, and 0 · ∞ is to be 0.
-        slack = lam * (cap_c if np.isfinite(cap_c) else 0.0)
-        slack += mu * (cap_t if np.isfinite(cap_t) else 0.0)
-        score = choices.value - lam[:, None, None] * choices.cost - mu[:, None, None] * choices.time
-        return cls(lam=lam, mu=mu, slack=slack, score=score, best=score.max(axis=2))
+        prices = Prices.around(priced, cap_c, cap_t)
+        score = prices.scores(choices)
+        return cls(prices=prices, score=score, best=score.max(axis=2))
 
     def options_above(self, floor: float) -> Bools:
         """options[g, o]: no bound rules out an assignment above `floor` with this option."""
-        whole = self.best.sum(axis=1) + self.slack
+        whole = self.best.sum(axis=1) + self.prices.slack
         with_it = whole[:, None, None] - (self.best[:, :, None] - self.score)
         found: Bools = (with_it > _above(floor)).all(axis=0) & np.isfinite(self.score[0])
         return found
 
     def reach(self, labels: Floats, rest: Floats) -> Floats:
         """The least bound of each label (value, cost, time) with the best of all that follows."""
-        bounds = labels[:, :1] - labels[:, 1:2] * self.lam - labels[:, 2:] * self.mu
-        least: Floats = (bounds + (self.slack + rest)).min(axis=1)
+        prices = self.prices
+        bounds = labels[:, :1] - labels[:, 1:2] * prices.lam - labels[:, 2:] * prices.mu
+        least: Floats = (bounds + (prices.slack + rest)).min(axis=1)
         return least
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from graphroute.ir.problem import Problem, Solution, Status
-from graphroute.solvers import _conflict, _dual, _labels, _residency
+from graphroute.solvers import _conflict, _dual, _labels, _lazy, _residency
 from graphroute.solvers._choices import Choices, TooManyCombinations, choices
 from graphroute.solvers._master import Options
 
@@ -20,7 +20,8 @@ GAP_PROVED = 1e-9
 class _Effort:
     """How hard to try: the gaps (relative) that labels are to leave, the least first and the next
     where that takes too many; the gap that needs no labels; the monotonic time after which no
-    further set of loaded models is searched, and the value known elsewhere.
+    further set of loaded models is searched, and the value known elsewhere; most combinations up
+    to which nodes of one superstep are listed (None: as many as can be) before they are a block.
     """
 
     accepts: tuple[float, ...] = (0.0,)
@@ -28,6 +29,7 @@ class _Effort:
     fallback: Fallback | None = None
     ends: float | None = None
     known: float = float("-inf")
+    most_listed: int | None = None
 
 
 def gap(bound: float, value: float) -> float:
@@ -43,13 +45,20 @@ def run(
     stop_gap: float = GAP_PROVED,
     fallback: Fallback | None = None,
     ends: float | None = None,
+    most_listed: int | None = None,
 ) -> Solution:
     """Solve under every limit; an infeasible one names the conflict. Times itself.
 
-    accepts: see `_Effort`; empty: no labels
+    accepts, most_listed: see `_Effort`; no `accepts`: no labels
     """
     started = time.perf_counter()
-    effort = _Effort(accepts=accepts, stop_gap=stop_gap, fallback=fallback, ends=ends)
+    effort = _Effort(
+        accepts=accepts,
+        stop_gap=stop_gap,
+        fallback=fallback,
+        ends=ends,
+        most_listed=most_listed,
+    )
 
     def once(p: Problem) -> Solution:
         return _under_memory(p, name, effort)
@@ -67,7 +76,7 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
     quick = replace(effort, accepts=(), fallback=None)
     looks: list[tuple[float, int, Problem, float, Solution, _Prepared | None]] = []
     for restricted, load in _residency.resident_sets(problem):
-        prepared = _prepare(restricted)
+        prepared = _prepare(restricted, effort.most_listed)
         look = _with_load(_core(restricted, name, quick, prepared), problem, load)
         looks.append((look.bound, len(looks), restricted, load, look, prepared))
     # The best of these looks is what every other set has to beat; of equals the smaller set's.
@@ -120,17 +129,32 @@ def _with_load(found: Solution, problem: Problem, load: float) -> Solution:
     return replace(found, value=value, bound=bound, gap=gap(bound, value))
 
 
-_Prepared = tuple[Choices, _dual.Priced]
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Prepared:
+    """The groups, their prices, and, where some are blocks, how more of them is listed."""
+
+    table: Choices
+    priced: _dual.Priced
+    lazy: _lazy.Lazy | None = None
+
+    def above(self, floor: float) -> Choices | None:
+        """Groups with all that can be part of a value above `floor`; None: too much to list."""
+        return self.table if self.lazy is None else self.lazy.above(floor)
 
 
-def _prepare(problem: Problem) -> _Prepared | None:
+def _prepare(problem: Problem, most_listed: int | None) -> _Prepared | None:
     """Groups and prices of a problem; None where its groups have too many combinations."""
     is_timed = problem.deadline_s is not None or problem.objective == "latency"
+    if is_timed and most_listed is not None:
+        found = _lazy.prepare(problem, most=most_listed)
+        if found is not None:
+            table, priced, lazy = found
+            return _Prepared(table=table, priced=priced, lazy=lazy)
     try:
         table = choices(problem, is_timed=is_timed)
     except TooManyCombinations:
         return None
-    return table, _dual.solve(table, problem.budget_usd, problem.deadline_s)
+    return _Prepared(table=table, priced=_dual.solve(table, problem.budget_usd, problem.deadline_s))
 
 
 def _core(
@@ -140,15 +164,15 @@ def _core(
         return Solution(status="optimal", solver=name, value=0.0, bound=0.0, gap=0.0)
     if not problem.feasible.any(axis=1).all():
         return Solution(status="infeasible", solver=name)
-    prepared = prepared or _prepare(problem)
+    prepared = prepared or _prepare(problem, effort.most_listed)
     if prepared is None:
         if effort.fallback is None:
             return _serial(problem, name)
         return effort.fallback(problem, _serial(problem, name))
-    table, priced = prepared
+    priced = prepared.priced
     if priced.is_infeasible:
         return Solution(status="infeasible", solver=name, bound=float("-inf"))
-    found = _solution(problem, name, table, priced, priced.options, is_optimal=False)
+    found = _solution(problem, name, prepared.table, priced, priced.options)
     if found is not None and found.gap <= effort.stop_gap:
         is_proved = found.gap <= GAP_PROVED
         return replace(found, status="optimal" if is_proved else "feasible")
@@ -156,7 +180,10 @@ def _core(
         is_last = k == len(effort.accepts) - 1
         to_beat = max(priced.value, effort.known)
         accept = share * abs(priced.bound) if to_beat > float("-inf") else 0.0
-        better, is_complete = _labels.solve(
+        table = prepared.above(to_beat + accept)
+        if table is None:
+            continue
+        options, is_complete = _labels.solve(
             table,
             priced,
             problem.budget_usd,
@@ -165,11 +192,11 @@ def _core(
             known=effort.known,
             is_short=not is_last,
         )
+        better = _solution(problem, name, table, priced, options)
         if is_complete:
-            return _proved(problem, name, table, priced, better, accept=accept, known=effort.known)
-        if better is not None:
-            priced = priced.improved(table, better)
-            found = _solution(problem, name, table, priced, better, is_optimal=False)
+            return _proved(name, better, found, to_beat=to_beat, accept=accept, priced=priced)
+        if better is not None and options is not None:
+            priced, found = priced.improved(table, options), better
     if found is not None and found.gap <= effort.stop_gap:
         return found
     if effort.fallback is not None:
@@ -182,47 +209,41 @@ def _core(
 
 
 def _proved(
-    problem: Problem,
     name: str,
-    table: Choices,
-    priced: _dual.Priced,
-    better: Options | None,
+    better: Solution | None,
+    found: Solution | None,
     *,
+    to_beat: float,
     accept: float,
-    known: float,
+    priced: _dual.Priced,
 ) -> Solution:
-    """What a complete search says: nothing above what was to beat by more than `accept` is left."""
-    options = better if better is not None else priced.options
-    if options is None and known > float("-inf"):
-        return Solution(status="time_limit", solver=name, bound=known + accept)
-    is_exact = accept == 0.0 and (better is not None or priced.value >= known)
-    solved = _solution(problem, name, table, priced, options, is_optimal=is_exact)
-    if solved is None:
+    """What a complete search says: nothing above `to_beat + accept` is left but what is `better`.
+
+    found: the best assignment before it; `to_beat` may be of another one, found elsewhere
+    """
+    if better is not None:
+        return replace(better, status="optimal", bound=better.value, gap=0.0)
+    if found is None:
+        if to_beat > float("-inf"):
+            return Solution(status="time_limit", solver=name, bound=to_beat + accept)
         return Solution(status="infeasible", solver=name)
-    if is_exact:
-        return solved
-    bound = max(min(solved.bound, max(priced.value, known) + accept), solved.value)
-    left = gap(bound, solved.value)
+    least = to_beat + accept if accept or to_beat > priced.value else found.value
+    bound = max(min(found.bound, least), found.value)
+    left = gap(bound, found.value)
     status: Status = "optimal" if left <= GAP_PROVED else "feasible"
-    return replace(solved, status=status, bound=bound, gap=left)
+    return replace(found, status=status, bound=bound, gap=left)
 
 
 def _solution(
-    problem: Problem,
-    name: str,
-    table: Choices,
-    priced: _dual.Priced,
-    options: Options | None,
-    *,
-    is_optimal: bool,
+    problem: Problem, name: str, table: Choices, priced: _dual.Priced, options: Options | None
 ) -> Solution | None:
     if options is None:
         return None
     choice = table.models(_dual.cheapen(table, options), len(problem.nodes))
     value = problem.value_of(choice)
-    bound = value if is_optimal else max(priced.bound, value)
+    bound = max(priced.bound, value)
     return Solution(
-        status="optimal" if is_optimal else "feasible",
+        status="feasible",
         solver=name,
         choice=choice,
         value=value,

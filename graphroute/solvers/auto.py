@@ -1,5 +1,8 @@
 """The portfolio: bound first, prove where that is cheap, search only where the gap is large.
 
+0. The first solver by rank whose capabilities cover what the problem needs is taken: where many
+   nodes share a superstep ("wide") that is `series_parallel`, else `exact`.
+
 1. Lagrangian prices give a bound and a repaired assignment; a gap below `SMALL_GAP` on a large
    problem ends it there.
 2. Label setting proves the optimum on problems of ordinary size, with those prices as its bound.
@@ -15,6 +18,8 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from graphroute.ir.problem import Problem, Solution
+from graphroute.solvers import exact, series_parallel
+from graphroute.solvers._choices import outline
 from graphroute.solvers._portfolio import GAP_PROVED, gap, run
 
 REQUIRES: tuple[str, ...] = ("numpy",)
@@ -30,12 +35,17 @@ GOOD_GAP = 0.008
 """With a deadline as well, problems of `TIMED` nodes or more are solved to this gap where proving
 less takes too many labels."""
 
+WIDE = 512
+"""Combinations of the nodes of one superstep from which on listing them takes longest."""
+
+PROVERS = sorted((exact, series_parallel), key=lambda module: module.RANK)
+
 
 class Auto:
     """Chooses the solver by size and gap; the solution names the one that answered."""
 
     name = "auto"
-    CAPABILITIES: ClassVar[frozenset[str]] = frozenset({"budget", "deadline", "memory"})
+    CAPABILITIES: ClassVar[frozenset[str]] = frozenset({"budget", "deadline", "memory", "wide"})
 
     def solve(self, problem: Problem, *, time_limit_s: float) -> Solution:
         """The best assignment found within the time limit."""
@@ -71,14 +81,33 @@ class Auto:
                 time_price=found.time_price,
             )
 
+        needs = _needs(problem)
+        prover = next(
+            built for built in (module.build() for module in PROVERS) if needs <= built.CAPABILITIES
+        )
         return run(
             problem,
-            "exact" if not is_large else "lagrangian",
+            "lagrangian" if is_large else prover.name,
+            most_listed=WIDE if "wide" in needs else None,
             stop_gap=stop,
             accepts=accepts,
             fallback=fallback,
             ends=ends,
         )
+
+
+def _needs(problem: Problem) -> frozenset[str]:
+    """The capabilities that this problem asks of a solver."""
+    limits = {
+        "budget": problem.budget_usd,
+        "deadline": problem.deadline_s,
+        "memory": problem.memory_limit_bytes,
+    }
+    needs = {name for name, value in limits.items() if value is not None}
+    is_timed = problem.deadline_s is not None or problem.objective == "latency"
+    if is_timed and outline(problem, is_timed=True).widest(problem) > WIDE:
+        needs.add("wide")
+    return frozenset(needs)
 
 
 def build() -> Auto:

@@ -38,7 +38,7 @@ def solver(request: pytest.FixtureRequest) -> Solver:
 
 
 def test_it_says_what_it_can_honour_and_has_a_rank(solver: Solver) -> None:
-    assert {"budget", "deadline", "memory"} >= solver.CAPABILITIES
+    assert {"budget", "deadline", "memory", "wide"} >= solver.CAPABILITIES
     assert isinstance(registry.load("solvers", solver.name).RANK, int)
 
 
