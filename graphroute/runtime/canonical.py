@@ -1,7 +1,8 @@
 """One canonical, typed digest of a Python value: equal values give equal digests, in any process.
 
 A value is written as a stream of tagged, length-prefixed parts, and the stream is hashed; so no two
-different values share a stream. The order of dictionaries and sets does not count, the type does
+different values share a stream. A long text stands in it by a digest of its own, which is taken
+once (`long_values`). The order of dictionaries and sets does not count, the type does
 (`1`, `True` and `1.0` differ, as do `0.0` and `-0.0`; every NaN is the same).
 
 | value | by |
@@ -26,7 +27,7 @@ from typing import Any, Final, Literal
 from graphroute.runtime.canonical_kinds import PLAIN, rule_for
 from graphroute.runtime.unkeyable import Unkeyable
 
-VERSION: Final = b"graphroute.value/1\n"
+VERSION: Final = b"graphroute.value/2\n"
 """Part of every digest: a change of how values are written makes old keys unfindable."""
 
 MAX_DEPTH: Final = 100

@@ -32,6 +32,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel, TypeAdapter
 
+from graphroute.runtime.long_values import LONG, long_digest
 from graphroute.runtime.said import KINDS, said, whole
 from graphroute.runtime.unkeyable import Unkeyable
 
@@ -46,7 +47,13 @@ def _raw(tag: bytes, raw: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
+    if len(value) >= LONG:
+        return b"h" + long_digest(value)
     return _raw(b"s", value.encode("utf-8", "surrogatepass"))
+
+
+def _bytes(value: bytes) -> bytes:
+    return b"H" + long_digest(value) if len(value) >= LONG else _raw(b"b", value)
 
 
 def _float(value: float) -> bytes:
@@ -76,9 +83,9 @@ PLAIN: Final[Mapping[type, Callable[[Any], bytes]]] = {
     complex: lambda value: b"c" + _float(value.real) + _float(value.imag),
     str: _text,
     TextAccessor: _text,  # what `message.text` gives
-    bytes: partial(_raw, b"b"),
+    bytes: _bytes,
     bytearray: lambda value: _raw(b"B", bytes(value)),
-    memoryview: lambda value: _raw(b"b", bytes(value)),
+    memoryview: lambda value: _bytes(bytes(value)),
     type(...): lambda _: b"E",
     Decimal: _told(Decimal, lambda value: repr(value.as_tuple())),
     Fraction: _told(Fraction),

@@ -1,6 +1,7 @@
 """What a record says of a prompt: its length and digest always, the text only with leave.
 
-Equal digests mean equal prompts (64 bits of SHA-256 over roles and texts: two of a million prompts
+Equal digests mean equal prompts (64 bits of SHA-256 over roles and texts, long texts by their own
+SHA-256: two of a million prompts
 collide with a chance of 3·10⁻⁸); nobody can read the prompt out of one, but who knows a prompt can
 tell that it was sent.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import BaseMessage
 
+from graphroute.runtime.long_values import LONG, long_digest
 from graphroute.runtime.tokens import text_of
 
 
@@ -40,6 +42,7 @@ def prompt_facts(messages: Sequence[BaseMessage], *, keeps_text: bool) -> Prompt
         chars += len(text)
         # Lengths before the texts, so that two messages never look like another two.
         digest.update(f"{message.type}:{len(text)}:".encode())
-        digest.update(text.encode("utf-8", "surrogatepass"))
+        is_long = len(text) >= LONG
+        digest.update(long_digest(text) if is_long else text.encode("utf-8", "surrogatepass"))
     kept = text_of(messages) if keeps_text else None
     return PromptFacts(sha=digest.hexdigest()[:16], chars=chars, text=kept)
