@@ -14,6 +14,7 @@ from graphroute.ir.problem import Problem, Solution
 from graphroute.planning import punctual
 from graphroute.planning.allocate import allocate
 from graphroute.planning.retries import CheckRates, after_refusals, by_hardness
+from graphroute.planning.simulated import Runs
 from graphroute.solvers import auto
 
 
@@ -21,12 +22,13 @@ from graphroute.solvers import auto
 class Run:
     """One run so far, as the policies may see it.
 
-    prices[m]: factor on the planned price; asked: node → models that have answered it, in order
+    prices[m]: factor on the planned price; is_hit: the shock of the scenario has come; asked: node → models that have answered it, in order
     """
 
     spent_usd: float = 0.0
     elapsed_s: float = 0.0
     calls: int = 0
+    is_hit: bool = False
     failed: set[int] = field(default_factory=set)
     prices: Floats
     asked: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Case:
 
     kinds[i], slowness[i] of node i; visits[i] expected; after[i] expected visits once i has run;
     quality[i, m], cost_usd[i, m] (per call), time_s[i, m] from the training questions
-    share[r, i]: visits of simulated runs, as multiples of the expected ones
+    runs: simulated runs, by which a deadline's margin is chosen
     plain: the problem with one model a node, each loop as long as the records say
     """
 
@@ -49,7 +51,7 @@ class Case:
     quality: Floats
     cost_usd: Floats
     time_s: Floats
-    share: Floats
+    runs: Runs
     plain: Problem
 
     @property
@@ -72,9 +74,13 @@ class Call:
 
 
 class Policy(Protocol):
-    """Ranks models for a call; the runner takes the first that is up and fits the budget."""
+    """Ranks models for a call; the runner takes the first that is up and fits the budget.
+
+    right[m]: whether each model's answer to the call is right; for the oracle's eyes only
+    """
 
     name: str
+    right: Floats
 
     def begin(self, case: Case) -> None:
         """Get ready for the runs of one graph."""
@@ -87,6 +93,8 @@ class Policy(Protocol):
 
 class Always:
     """One model for everything."""
+
+    right: Floats
 
     def __init__(self, name: str, model: int) -> None:
         self.name, self.model = name, model
@@ -109,6 +117,7 @@ class Binary:
     """
 
     BUCKETS = 2048
+    right: Floats
 
     def __init__(self, name: str, data: Outcomes, strong: int, weak: int) -> None:
         self.name, self.strong, self.weak = name, strong, weak
@@ -172,6 +181,7 @@ class FairShare:
     """
 
     name = "per call, N-way, fair share"
+    right: Floats
 
     def begin(self, case: Case) -> None:
         """Keep the case."""
@@ -192,6 +202,8 @@ class FairShare:
 class StaticPlan:
     """Our plan as it is made before the run, never changed."""
 
+    right: Floats
+
     def __init__(self, name: str = "our static plan", *, has_rounds: bool = True) -> None:
         self.name, self.has_rounds = name, has_rounds
 
@@ -202,7 +214,7 @@ class StaticPlan:
         def solve(under: Problem) -> Solution:
             return auto.build().solve(under, time_limit_s=0.5)
 
-        self.problem, found = punctual.solve(problem, solve, case.share, seed=0)
+        self.problem, found = punctual.solve(problem, solve, case.runs, seed=0)
         if not found.choice:  # no plan keeps every limit: the deadline gives way, then money
             self.problem = replace(problem, deadline_s=None)
             found = solve(self.problem)
@@ -228,6 +240,7 @@ class Replanned:
     """
 
     name = "our re-planning"
+    right: Floats
 
     def __init__(self, check: CheckRates) -> None:
         self.check = check
@@ -276,6 +289,28 @@ class Replanned:
         order = [int(k) for k in np.argsort(-utility[:m]) if np.isfinite(utility[k])]
         first = problem.option(node, int(choice[node])).models[0]
         return [first, *(k for k in order if k != first)]
+
+
+class HandedOver:
+    """One policy up to the shock, another from then on: tells what was lost before it from what
+    could still be done after it.
+    """
+
+    right: Floats
+
+    def __init__(self, name: str, before: Policy, after: Policy) -> None:
+        self.name, self.before, self.after = name, before, after
+
+    def begin(self, case: Case) -> None:
+        """Both get ready."""
+        self.before.begin(case)
+        self.after.begin(case)
+
+    def rank(self, call: Call, run: Run) -> list[int]:
+        """As the one whose turn it is."""
+        turn = self.after if run.is_hit else self.before
+        turn.right = self.right
+        return turn.rank(call, run)
 
 
 class Oracle:

@@ -30,6 +30,7 @@ from _policies import (
     Call,
     Case,
     FairShare,
+    HandedOver,
     Oracle,
     Policy,
     Replanned,
@@ -43,10 +44,10 @@ from graphroute.ir.problem import Problem, TimeStep
 from graphroute.ir.profile import NodeProfile, Profile, StepScore
 from graphroute.passes.remaining import remaining
 from graphroute.planner import study
-from graphroute.planning import punctual
 from graphroute.planning.options import columns
 from graphroute.planning.retries import CheckRates
 from graphroute.planning.sequences import Singles
+from graphroute.planning.simulated import simulate
 from graphroute.solvers import lagrangian
 
 GRAPHS = 40
@@ -142,7 +143,7 @@ def case_of(scenario: Scenario, data: Outcomes, share: float, random: Random) ->
         problem = with_rounds(problem, scenario, facts, profile, cost, time_s)
     return Case(
         problem=problem,
-        share=punctual.runs(facts, profile),
+        runs=simulate(facts, problem.nodes, seed=0),
         plain=plain,
         kinds=kinds,
         visits=visits,
@@ -191,6 +192,7 @@ def play(
             if run.calls <= half:
                 before_shock = run.spent_usd / case.budget_usd
             if scenario.shock and run.calls >= half:
+                run.is_hit = True
                 if scenario.shock == "price":
                     run.prices[hit] = SHOCK
                 else:
@@ -202,8 +204,7 @@ def play(
                 scale = 3.0 if name in scenario.slow else 1.0
                 for k in range(tasks):
                     q = drawn[name][k]
-                    if isinstance(policy, Oracle):
-                        policy.right = part.correct[q]
+                    policy.right = part.correct[q]
                     asked = run.asked.get(i, ()) if name == scenario.loop else ()
                     call = Call(node=i, prompt=part.prompts[q], left=tasks - k, asked=asked)
                     chosen = -1
@@ -312,6 +313,12 @@ def compare(scenario: Scenario, data: Outcomes, options: argparse.Namespace) -> 
     affordable = np.flatnonzero(price <= 0.1 * price[strong])
     weak = int(affordable[everywhere[affordable].argmax()])
     is_loop = bool(scenario.loop)
+    handed_over = [
+        HandedOver("fair share, our re-planning from the shock on", FairShare(), Replanned(CHECK)),
+        HandedOver("our re-planning, fair share from the shock on", Replanned(CHECK), FairShare()),
+        HandedOver("our re-planning, oracle from the shock on", Replanned(CHECK), Oracle()),
+        HandedOver("fair share, oracle from the shock on", FairShare(), Oracle()),
+    ]
     policies: list[tuple[Policy, bool]] = [
         (Always(f"all strong ({data.models[strong]})", strong), False),
         (Always(f"all cheapest ({data.models[int(price.argmin())]})", int(price.argmin())), True),
@@ -320,6 +327,7 @@ def compare(scenario: Scenario, data: Outcomes, options: argparse.Namespace) -> 
         (StaticPlan(), True),
         *([(StaticPlan("our static plan, one model a node", has_rounds=False), True)] * is_loop),
         (Replanned(CHECK), True),
+        *([(each, True) for each in handed_over] if scenario.shock else []),
         (Oracle(), True),
     ]
     results: list[list[Result]] = [[] for _ in policies]

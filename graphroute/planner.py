@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import cast
 
@@ -25,6 +26,7 @@ from graphroute.planning.options import Packing
 from graphroute.planning.posterior import weigh
 from graphroute.planning.replan import Replanner
 from graphroute.planning.retries import CheckRates
+from graphroute.planning.simulated import simulate
 from graphroute.planning.what_if import WhatIf, without_model
 from graphroute.protocols import Solver, StepScorer
 
@@ -70,6 +72,7 @@ def make_plan(
     checks: Mapping[str, CheckRates] | None = None,
     packings: Mapping[str, Sequence[Packing]] | None = None,
     solver: str = "auto",
+    prompt_scorer: str = "",
 ) -> Plan:
     """Which model of the catalog serves each step of the graph.
 
@@ -82,6 +85,7 @@ def make_plan(
         (judged answers, `ir.evidence.evidence_of`) is weighed against the prior
     checks: how far the check of a node can be trusted (`verify=`, or the step that ends its loop)
     packings: by node, the models that may serve several of its tasks with one prompt
+    prompt_scorer: what will look at the prompts, as the plan is to say it
 
     Where no assignment keeps every limit the plan has `feasible` False and says which limit and
     the smallest value that works. Raises `UnknownModel` for hints that name models the pool lacks
@@ -102,6 +106,7 @@ def make_plan(
     profile = weighed.profile
     known = Known(qualities=weighed.qualities, checks=checks or {}, packings=packings or {})
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
+    runs = simulate(facts, tuple(p.node for p in profile.nodes), seed=seed)
 
     def find(problem: Problem) -> Solution:
         return search.solve(problem, time_limit_s=TIME_LIMIT_S)
@@ -124,15 +129,14 @@ def make_plan(
         )
         if without:
             problem = without_model(problem, without)
-        share = None if limits.deadline_s is None else punctual.runs(facts, profile)
-        if share is None:
+        if limits.deadline_s is None:
             solution = find(problem)
         else:
-            problem, solution = punctual.solve(problem, find, share, seed)
+            problem, solution = punctual.solve(problem, find, runs, seed)
         made = decide(
-            facts, profile, catalog, problem, solution, budget=budget, seed=seed, share=share
+            facts, profile, catalog, problem, solution, budget=budget, seed=seed, runs=runs
         )
-        made = rounded(made)
+        made = replace(rounded(made), prompt_scorer=prompt_scorer)
         again = WhatIf(
             plan_under=plan_under,
             budget=budget,

@@ -56,6 +56,32 @@ class Observed:
         return self.in_by_model.get(key, usual[0]), self.out_by_model.get(key, usual[1])
 
 
+FANOUT = 4.0
+"""Prior number of tasks that one activation of a `Send` edge starts."""
+
+FANOUT_STRENGTH = 2.0
+"""Weight of that prior, in activations."""
+
+
+def fanout_posterior(observed: Observed, target: str) -> tuple[float | None, float]:
+    """Shape and mean of the Gamma posterior of the tasks that an activation starts at `target`;
+    no shape where a recorded mean is to be taken at its word.
+
+    >>> fanout_posterior(Observed(), "read")
+    (8.0, 4.0)
+    >>> fanout_posterior(Observed(fanout={"read": 10.0}, activations={"read": 4.0}), "read")
+    (48.0, 8.0)
+    """
+    mean = observed.fanout.get(target)
+    if mean is None:
+        return FANOUT * FANOUT_STRENGTH, FANOUT
+    seen = observed.activations.get(target)
+    if seen is None:
+        return None, mean
+    shape = FANOUT * FANOUT_STRENGTH + mean * seen
+    return shape, shape / (FANOUT_STRENGTH + seen)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeVisits:
     """How often one node runs per run of the whole graph.

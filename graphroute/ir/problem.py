@@ -176,6 +176,13 @@ class Problem:
         cloud = max(1.0, tasks / PARALLEL_CALLS) * (self.time_s[node] - device)
         return queue + cloud, queue
 
+    def lane_s(self, node: int, column: int, tasks: Floats) -> tuple[Floats, Floats]:
+        """lane[r], queue[r]: as `lanes_s`, of one option for several numbers of tasks."""
+        device = float(self.on_device_s[node, column])
+        queue = tasks * device
+        cloud = np.maximum(1.0, tasks / PARALLEL_CALLS) * (self.time_s[node, column] - device)
+        return queue + cloud, queue
+
     def step_s(self, step: TimeStep, choice: Sequence[int]) -> float:
         """Seconds of one superstep: its slowest lane, or its calls on the device one by one."""
         slowest = queued = 0.0

@@ -21,14 +21,8 @@ from dataclasses import dataclass
 from itertools import accumulate, product
 from random import Random
 
-from graphroute.ir.facts import Facts
+from graphroute.ir.facts import Facts, fanout_posterior
 from graphroute.ir.graph import END, START
-
-FANOUT = 4.0
-"""Prior number of tasks that one activation of a `Send` edge starts."""
-
-FANOUT_STRENGTH = 2.0
-"""Weight of that prior, in activations."""
 
 MOST_TASKS = 10_000.0
 """Nested `Send`s multiply; beyond this a prior says nothing any more."""
@@ -64,17 +58,6 @@ class Successors:
     upto: tuple[float, ...]
 
 
-def _fanout(facts: Facts, target: str) -> float:
-    """Tasks that an activation starts: mean of the Gamma posterior of a Poisson rate."""
-    mean = facts.observed.fanout.get(target)
-    if mean is None:
-        return FANOUT
-    seen = facts.observed.activations.get(target)
-    if seen is None:
-        return mean
-    return (FANOUT * FANOUT_STRENGTH + mean * seen) / (FANOUT_STRENGTH + seen)
-
-
 class Scope:
     """The chain of one scope: the top graph, or the inside of one subgraph node."""
 
@@ -100,7 +83,9 @@ class Scope:
                 self.joins[edge.source].append(edge.target)
                 self.join_sources[edge.target].add(edge.source)
             elif p > 0:
-                fan = _fanout(facts, edge.target) if edge.kind == "send" else 0.0
+                fan = 0.0
+                if edge.kind == "send":
+                    _, fan = fanout_posterior(facts.observed, edge.target)
                 self.choices[edge.source].append((p, edge.target, fan))
         self.has_entry = bool(self.fixed[self.start] or self.choices[self.start])
         self._inside = inside

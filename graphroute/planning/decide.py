@@ -21,11 +21,12 @@ from graphroute.ir.plan import (
     SolverReport,
     Totals,
 )
-from graphroute.ir.problem import Floats, Problem, Solution
+from graphroute.ir.problem import Problem, Solution
 from graphroute.ir.profile import NodeProfile, Profile
 from graphroute.planning import infeasible, punctual, spend
 from graphroute.planning.masks import path_of
 from graphroute.planning.reasons import Case, constraints, fallbacks, reason, runner_up
+from graphroute.planning.simulated import Runs
 
 
 def decide(
@@ -37,11 +38,11 @@ def decide(
     *,
     budget: Budget,
     seed: int,
-    share: Floats | None = None,
+    runs: Runs,
 ) -> Plan:
     """The plan; where the solution is infeasible it has no assignments and says why.
 
-    share: the simulated runs (`punctual.runs`) by which the chance to meet the deadline is told
+    runs: simulated runs, by which the tail of the cost and the chance to be in time are told
     """
     taints = {t.node: t for t in facts.taints}
     assignments = tuple(
@@ -66,7 +67,7 @@ def decide(
         objective=problem.objective,
         seed=seed,
         assignments=assignments,
-        totals=_totals(facts, profile, catalog, problem, solution, seed, share),
+        totals=_totals(profile, catalog, problem, solution, seed, runs),
         shadow_price=solution.shadow_price,
         solver=SolverReport(
             name=solution.solver,
@@ -135,13 +136,12 @@ def _finite(value: float) -> float:
 
 
 def _totals(
-    facts: Facts,
     profile: Profile,
     catalog: Catalog,
     problem: Problem,
     solution: Solution,
     seed: int,
-    share: Floats | None,
+    runs: Runs,
 ) -> Totals:
     if not solution.choice:
         return Totals(
@@ -157,11 +157,11 @@ def _totals(
     logs = sum(problem.weight[i] * problem.log_quality[i, m] for i, m in enumerate(solution.choice))
     deadline = problem.promised_s or problem.deadline_s
     chance = None
-    if deadline is not None and share is not None:
-        chance = punctual.on_time(problem, solution.choice, deadline, share, seed)
+    if deadline is not None:
+        chance = punctual.on_time(problem, solution.choice, deadline, runs, seed)
     return Totals(
         cost_expected_usd=sum(costs),
-        cost_p95_usd=spend.p95_usd(facts, profile, costs, seed),
+        cost_p95_usd=spend.p95_usd(runs, profile, costs, seed),
         cost_worst_usd=spend.worst_usd(profile, catalog, options),
         latency_s=problem.latency_s(solution.choice),
         quality=math.exp(logs / weight) if weight > 0 else 1.0,

@@ -6,8 +6,9 @@ with the objective `quality` the plan is made that has most of
 
     Σ weight · log quality  +  log P(run ends by the deadline)
 
-found by planning for several shares of the deadline as the expected time. P is simulated: visits as
-the passes drew them, and for each node and run a lognormal factor on its time, as for its cost.
+found by planning for several shares of the deadline as the expected time. P is simulated: visits
+and fan-outs as `simulated` draws them, and for each node and run a lognormal factor on its time, as
+for its cost.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from typing import Final
 
 import numpy as np
 
-from graphroute.ir.facts import Facts
 from graphroute.ir.problem import Floats, Problem, Solution
-from graphroute.ir.profile import Profile
-from graphroute.planning.spend import RUNS, TOKEN_SPREAD
+from graphroute.planning.simulated import Runs
+from graphroute.planning.spend import TOKEN_SPREAD
 
 SHARES: Final = (0.92, 0.84, 0.76, 0.68, 0.6)
 """Shares of the deadline that are tried as the expected time, after the whole of it."""
@@ -33,30 +33,21 @@ SURE: Final = 0.99
 LEAST: Final = 1e-3
 
 
-def runs(facts: Facts, profile: Profile) -> Floats:
-    """share[r, n]: visits of each node in simulated runs, as a multiple of the expected ones."""
-    names = {name: k for k, name in enumerate(facts.graph.names)}
-    columns = [names[p.node] for p in profile.nodes]
-    if not columns or not facts.samples:
-        return np.ones((RUNS, len(columns)))
-    visits = np.array(facts.samples)[:, columns]
-    if len(visits) < RUNS:
-        visits = np.repeat(visits, -(-RUNS // len(visits)), axis=0)[:RUNS]
-    expected = np.array([p.visits for p in profile.nodes])
-    found: Floats = np.where(expected > 0, visits / np.where(expected > 0, expected, 1.0), 0.0)
-    return found
-
-
-def durations_s(problem: Problem, choice: tuple[int, ...], share: Floats, seed: int) -> Floats:
+def durations_s(problem: Problem, choice: tuple[int, ...], runs: Runs, seed: int) -> Floats:
     """Seconds of each simulated run under an assignment."""
-    noise = np.random.default_rng(seed).standard_normal(share.shape)
+    noise = np.random.default_rng(seed).standard_normal(runs.visits.shape)
     length = np.exp(TOKEN_SPREAD * noise - TOKEN_SPREAD**2 / 2)
+    expected = runs.visits.mean(axis=0)
+    share = runs.visits / np.where(expected > 0, expected, 1.0)
     total = np.zeros(len(share))
     for step in problem.timeline:
         here = list(step.nodes)
-        lanes = [problem.lanes_s(i, t) for i, t in zip(here, step.tasks, strict=True)]
-        lane = np.array([each[choice[i]] for i, (each, _) in zip(here, lanes, strict=True)])
-        queue = np.array([each[choice[i]] for i, (_, each) in zip(here, lanes, strict=True)])
+        lanes = [
+            problem.lane_s(i, choice[i], t * runs.growth[:, i])
+            for i, t in zip(here, step.tasks, strict=True)
+        ]
+        lane = np.column_stack([each for each, _ in lanes])
+        queue = np.column_stack([each for _, each in lanes])
         often = share[:, here]
         taking = length[:, here] * (often > 0)
         slowest = np.maximum((lane * taking).max(axis=1), (queue * taking).sum(axis=1))
@@ -67,14 +58,14 @@ def durations_s(problem: Problem, choice: tuple[int, ...], share: Floats, seed: 
 
 
 def on_time(
-    problem: Problem, choice: tuple[int, ...], deadline_s: float, share: Floats, seed: int
+    problem: Problem, choice: tuple[int, ...], deadline_s: float, runs: Runs, seed: int
 ) -> float:
     """The chance in [0, 1] that a run under this assignment ends by the deadline."""
-    return float((durations_s(problem, choice, share, seed) <= deadline_s).mean())
+    return float((durations_s(problem, choice, runs, seed) <= deadline_s).mean())
 
 
 def solve(
-    problem: Problem, search: Callable[[Problem], Solution], share: Floats, seed: int
+    problem: Problem, search: Callable[[Problem], Solution], runs: Runs, seed: int
 ) -> tuple[Problem, Solution]:
     """The solution with the margin that is worth most, and the problem it solves: its `deadline_s`
     is the expected time that leaves this margin, `promised_s` the deadline itself.
@@ -86,7 +77,7 @@ def solve(
     promised = replace(problem, promised_s=deadline)
 
     def worth(solution: Solution) -> tuple[float, float]:
-        chance = on_time(problem, solution.choice, deadline, share, seed)
+        chance = on_time(problem, solution.choice, deadline, runs, seed)
         value = solution.value if problem.objective == "quality" else 0.0
         return value + math.log(max(chance, LEAST)), chance
 

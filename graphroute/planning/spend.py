@@ -1,7 +1,8 @@
 """The tail of a run's cost: its 95th percentile, and the most it can be.
 
-p95: the visits of the simulated runs, times the cost per visit, times a lognormal factor per node
-and run for how long prompts and answers turn out (`TOKEN_SPREAD`, mean 1, seeded). Worst case: the
+p95: the visits of the simulated runs (`simulated`, fan-outs drawn too), times the cost per visit,
+times a lognormal factor per node and run for how long prompts and answers turn out (`TOKEN_SPREAD`,
+mean 1, seeded). Worst case: the
 most visits the recursion limit allows, each with a full context and the longest answer; unknown
 where a `Send`, an unlimited answer or an unknown context leaves it open.
 """
@@ -14,31 +15,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from graphroute.ir.catalog import Catalog, ModelSpec
-from graphroute.ir.facts import Facts
 from graphroute.ir.problem import Option
 from graphroute.ir.profile import NodeProfile, Profile
+from graphroute.planning.simulated import Runs
 
 TOKEN_SPREAD = 0.5
 """Standard deviation of the logarithm of a call's cost around its mean."""
 
-RUNS = 400
 
-
-def p95_usd(facts: Facts, profile: Profile, costs_usd: Sequence[float], seed: int) -> float:
+def p95_usd(runs: Runs, profile: Profile, costs_usd: Sequence[float], seed: int) -> float:
     """95th percentile of a run's cost in USD; `costs_usd[i]` is per expected run of node i."""
-    names = {name: k for k, name in enumerate(facts.graph.names)}
-    columns = [names[p.node] for p in profile.nodes]
-    if not columns or not facts.samples:
+    if not profile.nodes:
         return 0.0
-    visits = np.array(facts.samples)[:, columns]
     per_visit = np.array(
         [
             c / p.visits if p.visits > 0 else 0.0
             for c, p in zip(costs_usd, profile.nodes, strict=True)
         ]
     )
-    if len(visits) < RUNS:
-        visits = np.repeat(visits, -(-RUNS // len(visits)), axis=0)[:RUNS]
+    visits = runs.visits * runs.growth
     noise = np.random.default_rng(seed).standard_normal(visits.shape)
     factor = np.exp(TOKEN_SPREAD * noise - TOKEN_SPREAD**2 / 2)
     totals = (visits * per_visit * factor).sum(axis=1)

@@ -159,8 +159,9 @@ def _closing(problem: Problem, group: list[int]) -> list[int]:
     shared = [set(s.nodes) for s in problem.timeline if len(s.nodes) > 1 and s.nodes[0] in group]
     placed: list[int] = []
     while len(placed) < len(group):
-        lacking = [sorted(step - set(placed)) for step in shared]
-        placed += min((nodes for nodes in lacking if nodes), key=lambda nodes: (len(nodes), nodes))
+        lacking = [nodes for nodes in (sorted(step - set(placed)) for step in shared) if nodes]
+        nearest: list[int] = min(lacking, key=lambda nodes: (len(nodes), nodes))
+        placed += nearest
     return placed
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from graphroute.ir.problem import Floats, Ints, Problem
 from graphroute.solvers import _dual
-from graphroute.solvers._blocks import Block, is_series_of_blocks
+from graphroute.solvers._blocks import Block, distinct, is_series_of_blocks
 from graphroute.solvers._choices import (
     Choices,
     Outline,
@@ -29,8 +29,11 @@ from graphroute.solvers._dual import Priced, limit
 from graphroute.solvers._labels import Prices
 
 ROUNDS = 12
-START = (0.0, 0.03, 0.3, 3.0, 30.0)
-"""Prices to set out from, as multiples of what a limit is worth if it is all of the value."""
+START = (0.0, 0.3, 3.0, 30.0, 1e6)
+"""Prices to set out from, as multiples of what a limit is worth if it is all of the value; the
+last makes a block as cheap or as quick as it can be."""
+NEAR = ((1.0, 1.0), (0.8, 1.25), (1.25, 0.8))
+"""What the prices of a round are multiplied by to find what is added in the next."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -80,11 +83,12 @@ def _tables(
     return tables
 
 
-def prepare(problem: Problem, *, most: int) -> tuple[Choices, Priced, Lazy] | None:
+def prepare(problem: Problem, *, most: int) -> tuple[Choices, Priced, Lazy | None] | None:
     """A first table, its prices with the bound of the whole problem, and how to get the rest.
 
     most: combinations up to which a group is listed; None where the run is no series of parallel
-    blocks, or where no assignment was found.
+    blocks, or where no assignment was found. Where it is proved that there is none the prices say
+    so, and there is no rest.
     """
     shape = outline(problem, is_timed=True)
     if not is_series_of_blocks(shape.groups, problem):
@@ -93,25 +97,31 @@ def prepare(problem: Problem, *, most: int) -> tuple[Choices, Priced, Lazy] | No
     cap_c, cap_t = limit(problem.budget_usd), limit(problem.deadline_s)
     start = _start(problem, shape, cap_c, cap_t)
     met = {g: block.best(start.lam, start.mu)[1] for g, block in blocks.items()}
+    is_done = False
     for _ in range(ROUNDS):
-        tables = _tables(shape.groups, listed, blocks, met)
-        table = stacked(shape.groups, tables)
+        table = stacked(shape.groups, _tables(shape.groups, listed, blocks, met))
         priced = _dual.solve(table, problem.budget_usd, problem.deadline_s)
-        prices = Prices.around(priced, cap_c, cap_t)
-        tops = prices.scores(table).max(axis=2)
-        best = {}
+        pairs = [(priced.cost_price * a, priced.time_price * b) for a, b in NEAR]
+        near = Prices.of(pairs, cap_c, cap_t)
+        here = near.at(priced)
+        tops = near.scores(table).max(axis=2)[here]
         gained = 0.0
         for g, block in blocks.items():
-            best[g], picks = block.best(prices.lam, prices.mu)
-            here = prices.at(priced)
-            gained = max(gained, float(best[g][here] - tops[here, g]))
-            met[g] = np.unique(np.concatenate([met[g], picks]), axis=0)
-        bound = tops.sum(axis=1) + prices.slack
-        bound += sum((best[g] - tops[:, g] for g in blocks), np.zeros(len(bound)))
-        if gained <= 1e-9 * max(1.0, abs(priced.bound)):
+            top, picks = block.best(near.lam, near.mu)
+            gained = max(gained, float(top[here] - tops[g]))
+            met[g] = distinct(np.concatenate([met[g], picks]))
+        is_done = gained <= 1e-9 * max(1.0, abs(priced.bound))
+        if is_done:
             break
+    if is_done and priced.is_infeasible:
+        return table, priced, None
     if priced.options is None:
         return None
+    prices = Prices.around(priced, cap_c, cap_t)
+    tops = prices.scores(table).max(axis=2)
+    best = {g: block.best(prices.lam, prices.mu)[0] for g, block in blocks.items()}
+    bound = tops.sum(axis=1) + prices.slack
+    bound += sum((best[g] - tops[:, g] for g in blocks), np.zeros(len(bound)))
     whole = replace(priced, bound=max(float(bound.min()), priced.value), is_infeasible=False)
     lazy = Lazy(
         groups=shape.groups,
