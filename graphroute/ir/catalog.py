@@ -113,6 +113,7 @@ class ModelSpec:
     ability: in [0, 1], on the same scale as a step's difficulty (`ir.quality`); `ability_source`
         says whether it comes from the user, a published figure or the parameter count
     overhead_tokens: prompt tokens that the endpoint's own template adds to each call
+    single_turn: it answers one question at a time and makes nothing of an exchange before it
     slots: calls its server works on at once, None where nobody knows or it adapts
     original: the graph itself holds this model
     """
@@ -133,6 +134,7 @@ class ModelSpec:
     ability: float = 0.5
     ability_source: str = "default"
     overhead_tokens: int = 0
+    single_turn: bool = False
     original: bool = False
     slots: int | None = None
 

@@ -30,6 +30,7 @@ class Facts:
     latency_s: float = 0.5
     tokens_per_s: float = 50.0
     overhead_tokens: int = 0
+    single_turn: bool = False
     slots: int | None = None
 
 
@@ -76,6 +77,7 @@ def spec(model: Model, facts: Facts) -> ModelSpec:
         ability=able,
         ability_source=source,
         overhead_tokens=facts.overhead_tokens,
+        single_turn=facts.single_turn,
         slots=_first(model.slots, facts.slots),
     )
 

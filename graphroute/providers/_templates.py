@@ -44,6 +44,8 @@ TOOLS: Final = """\
 FEW_SHOT_STOP: Final = ("\n\n", "\nQuestion:")
 """Where an answer of a framed base model ends; without these it asks itself the next question."""
 
+_QUESTION: Final = "{{- 'Question: ' + m.content + '\\nAnswer:' -}}"
+
 
 def few_shot(examples: Sequence[tuple[str, str]], *, instruction: str = "") -> str:
     """A template that shows a base model pairs of question and answer, then the messages.
@@ -58,10 +60,20 @@ def few_shot(examples: Sequence[tuple[str, str]], *, instruction: str = "") -> s
         "{%- for m in messages -%}\n"
         "{%- if m.role == 'system' -%}{{- m.content + '\\n\\n' -}}\n"
         "{%- elif m.role == 'assistant' -%}{{- ' ' + (m.content or '') + '\\n\\n' -}}\n"
-        "{%- else -%}{{- 'Question: ' + m.content + '\\nAnswer:' -}}\n"
+        f"{{%- else -%}}{_QUESTION}\n"
         "{%- endif -%}\n"
         "{%- endfor -%}\n"
     )
+
+
+def is_few_shot(template: str | None) -> bool:
+    """Whether a template frames a base model, which then goes on with the frame: it answers one
+    question, and takes an exchange about an earlier answer for more examples.
+
+    >>> is_few_shot(few_shot([("2 + 2?", "4")])), is_few_shot(TOOLS), is_few_shot(None)
+    (True, False, False)
+    """
+    return template is not None and _QUESTION in template
 
 
 def overhead_tokens(template: str | None) -> int:

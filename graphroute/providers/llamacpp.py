@@ -31,7 +31,13 @@ from graphroute.providers import _prices
 from graphroute.providers._gguf import GgufFacts, read
 from graphroute.providers._llama_server import Gguf, close, is_serving
 from graphroute.providers._spec import Facts, spec
-from graphroute.providers._templates import FEW_SHOT_STOP, TOOLS, few_shot, overhead_tokens
+from graphroute.providers._templates import (
+    FEW_SHOT_STOP,
+    TOOLS,
+    few_shot,
+    is_few_shot,
+    overhead_tokens,
+)
 
 if TYPE_CHECKING:
     from graphroute.providers._llama_chat import LlamaCppChat
@@ -81,6 +87,7 @@ class LlamaCpp:
             latency_s=0.3,
             tokens_per_s=20.0,
             overhead_tokens=estimate if gguf.overhead_tokens is None else gguf.overhead_tokens,
+            single_turn=is_few_shot(template),
             slots=gguf.slots,
         )
         served = model.chat

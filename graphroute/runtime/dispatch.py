@@ -135,7 +135,7 @@ class Dispatch:
         if self.trial is not None and self.trial.rounds:
             # A check has refused an answer: a stronger model is asked, if there is one.
             order = [spec for spec in order if spec.name == self.trial.next_model]
-            if not order or not self._till.leaves_enough(order[0], self._call.facts):
+            if not order or not self._till.leaves_enough(order[0], self._facts(order)):
                 raise Enough(self.trial.best.answer)
             return self._affordable(order)
         if not order and trail.last_error is None:
@@ -189,7 +189,7 @@ class Dispatch:
         """
         if order and (known := self._known(order[0])) is not None:
             return known
-        taken = self._till.take(order, self._call.facts)
+        taken = self._till.take(order, self._facts(order))
         if taken is None:
             if self.trial is not None and self.trial.rounds:
                 raise Enough(self.trial.best.answer)
@@ -214,6 +214,12 @@ class Dispatch:
         return self._entrance.enter(
             choice, is_stream=self.is_stream, is_checked=self.trial is not None
         )
+
+    def _facts(self, order: Sequence[ModelSpec]) -> router.CallFacts:
+        """Facts of the call as it is made now: with what the next model is told of an answer."""
+        if self.trial is None or not self.trial.rounds or not order:
+            return self._call.facts
+        return self._call.facts.after(self.trial.hint_for(order[0]))
 
     def _give_up(self, order: Sequence[ModelSpec]) -> NoReturn:
         """Raise what ends the call: money, privacy, or what the models themselves said."""
@@ -275,7 +281,7 @@ class Dispatch:
 
     def packed(self, errand: Errand, choice: Choice, chat: BaseChatModel) -> dialect.Written:
         """What to call `chat` with for several calls at once, now."""
-        self.handle.ledger.start(choice.reservation)
+        errand.begin()
         request = self._call.request or Request()
         return errand.written(request, target=chat, limit=choice.spec.max_output_tokens)
 

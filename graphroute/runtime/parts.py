@@ -76,7 +76,7 @@ def _begin_recall(handle: RunHandle, call: Call, trial: Trial | None) -> Recall 
             return None  # it is asked again because its answer was refused
         if not is_asked and not is_settled(request, spec, chat, is_own=is_own):
             return None
-        after = () if trial is None else trial.hint
+        after = () if trial is None else trial.hint_for(spec)
         return asked(spec, chat, request, (*call.messages, *after), own=call.chat)
 
     return Recall(

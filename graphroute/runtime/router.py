@@ -10,9 +10,11 @@ reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from langchain_core.messages import BaseMessage
 
 from graphroute.ir.catalog import Capability, Catalog, ModelSpec
 from graphroute.ir.hints import NANO, RouteHints
@@ -58,6 +60,18 @@ class CallFacts:
         Counted when somebody asks: for a megabyte that takes longer than to find a known answer.
         """
         return self.in_fixed + sum(map(tokens.upper_bound, self.in_texts))
+
+    def after(self, added: Sequence[BaseMessage]) -> CallFacts:
+        """The same call with more messages behind its own."""
+        if not added:
+            return self
+        text = tokens.text_of(added)
+        return replace(
+            self,
+            in_tokens=self.in_tokens + tokens.estimate(text),
+            in_fixed=self.in_fixed + tokens.PER_MESSAGE * len(added),
+            in_texts=(*self.in_texts, text),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.verdict import Check, Verdict
 from graphroute.runtime import verifying
 
@@ -89,6 +90,10 @@ class Trial:
                 "the form that was asked for and without mentioning the check."
             ),
         )
+
+    def hint_for(self, spec: ModelSpec) -> tuple[BaseMessage, ...]:
+        """`hint`, to a model that can follow an exchange; another is asked as the first was."""
+        return () if spec.single_turn else self.hint
 
     def judge(self, reply: AIMessage) -> Verdict:
         """What the check says; a check that is a coroutine runs to its end here."""

@@ -24,7 +24,7 @@ def write(call: Call, choice: Choice, chat: BaseChatModel, trial: Trial | None) 
         limit = choice.spec.max_output_tokens
         written = dialect.write(call.request, own=call.chat, target=chat, limit=limit)
     if trial is not None:
-        written = replace(written, after=trial.hint, is_hidden=trial.is_silent)
+        written = replace(written, after=trial.hint_for(choice.spec), is_hidden=trial.is_silent)
         if trial.times(choice.spec.name):
             written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
     if choice.cap_tokens is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -11,8 +12,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from graphroute import Model, RouteHints, optimize
+from graphroute.ir.catalog import ModelSpec, Price
 from graphroute.ir.verdict import Verdict
 from graphroute.providers.scripted import ScriptedChat
+from graphroute.runtime.trial import Trial
 
 
 class State(TypedDict, total=False):
@@ -228,3 +231,27 @@ def test_checked_calls_that_are_gathered_escalate_all_the_same(
     again = fast.plan.assignment("answer").then.count("scripted:cheap")
     assert len(cheap.calls) == 20 + refused * again
     assert len(dear.calls) == refused
+
+
+def test_what_the_next_model_is_told_is_paid_for() -> None:
+    def check(messages: list[BaseMessage], reply: AIMessage) -> Verdict:
+        good = "42" in reply.text
+        return Verdict(score=float(good), passed=good, reason="" if good else "no " * 400)
+
+    pool = Pool("41")
+    # Enough for the dear model's answer, and not with all that the check has to say.
+    fast = pool.optimized(verify=check, limit=0.004)
+    assert fast.plan.assignment("answer").then[-1] == "scripted:dear"
+    assert fast.invoke({})["notes"] == ["41"]
+    assert not pool.dear.calls
+    assert not [record for record in fast.records if record.fault]
+
+
+def test_a_model_that_answers_single_questions_is_asked_as_the_first_was() -> None:
+    told = Verdict(score=0.0, passed=False, reason="41 is odd")
+    trial = Trial(lambda messages, reply: told, [], stages=("a", "b"))
+    trial.refuses("a", "41", AIMessage("41"), told)
+    free = Price(in_usd=0.0, out_usd=0.0, source="none")
+    spec = ModelSpec(name="b", provider="p", local=True, price=free)
+    assert len(trial.hint_for(spec)) == 2
+    assert trial.hint_for(replace(spec, single_turn=True)) == ()

@@ -73,3 +73,15 @@ def test_a_frame_counts_its_text_as_overhead() -> None:
 def test_quotes_and_line_breaks_in_examples_stay_inside_the_literal() -> None:
     frame = llamacpp.few_shot([("What's\n'it'?", 'a "b" \\ c')], instruction="Don't.")
     assert "'Don\\'t.\\n\\nQuestion: What\\'s\\n\\'it\\'?\\nAnswer: a \"b\" \\\\ c\\n\\n'" in frame
+
+
+def test_a_framed_model_takes_one_question_at_a_time() -> None:
+    framed = llamacpp.few_shot([("a?", "b")])
+    provider = llamacpp.build(
+        files=[
+            llamacpp.Gguf(path=smollm2_path(), alias="framed", template=framed),
+            llamacpp.Gguf(path=smollm2_path(), alias="plain"),
+        ]
+    )
+    assert provider.offer(Model("llamacpp:framed")).spec.single_turn
+    assert not provider.offer(Model("llamacpp:plain")).spec.single_turn
