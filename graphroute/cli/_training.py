@@ -97,13 +97,13 @@ def progress(label: str, *, is_quiet: bool = False) -> Iterator[Callable[[str, f
 
 
 class _Lines:
-    """A line for each further fifth, so that a log shows that the work goes on."""
+    """A line for each further twentieth, so that a log shows that the work goes on."""
 
     def __init__(self, label: str) -> None:
         self._label, self._told = label, 0
 
     def __call__(self, what: str, done: float) -> None:
-        fifth = int(done * 5)
-        if fifth > self._told:
-            self._told = fifth
+        part = int(done * 20)
+        if part > self._told:
+            self._told = part
             print(f"{self._label}: {what}, {done:.0%}", file=sys.stderr)

@@ -44,6 +44,12 @@ class Curve:
         area = float(np.trapezoid(self.quality, self.share))
         return (area - self.weak * span) / (gap * span) if span else float("nan")
 
+    def pgr(self, share: float) -> float:
+        """Performance gap recovered with that share of strong calls; NaN where there is no gap."""
+        gap = self.strong - self.weak
+        reached = float(np.interp(share, self.share, self.quality))
+        return (reached - self.weak) / gap if gap else float("nan")
+
     def cpt(self, part: float) -> float:
         """Smallest share of strong calls that recovers `part` of the gap, by interpolation.
 

@@ -6,21 +6,28 @@
 | prompts | `id, prompt` | prompts |
 | outcomes | `id, model, correct` | their outcomes, in long form |
 
-Scores on another scale than [0, 1] (MT-Bench: 1 to 10) are divided by ten for the whole file.
+Scores of a two-model file on another scale than [0, 1] (MT-Bench: 1 to 10) are divided by ten for
+the whole file.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from graphroute.errors import InvalidValue
-from graphroute.evaluation.tables import header_of, number, rows_of
+from graphroute.evaluation.tables import Row, header_of, number, refused, rows_of
 from graphroute.protocols import Outcomes
 
 _TAGS = ("subject", "domain", "category", "task", "node", "tag")
+_KINDS = {
+    "pair": {"prompt", "weak", "strong"},
+    "outcomes": {"id", "model", "correct"},
+    "prompts": {"id", "prompt"},
+}
 
 
 def read(
@@ -37,7 +44,7 @@ def read(
     models: keep only these, in this order
     """
     reading = _Reading(pair=pair, is_clean=is_clean)
-    kinds = [(path, _kind(path)) for path in paths]
+    kinds = [(path, _known(path)) for path in paths]
     # Prompts before outcomes, whatever the order they were named in.
     for path, kind in kinds:
         if kind == "pair":
@@ -57,18 +64,22 @@ def read_prompts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(row[0] for row in found), tuple(row[1] for row in found)
 
 
-def _kind(path: Path) -> str:
-    header = header_of(path)
-    if {"prompt", "weak", "strong"} <= set(header):
-        return "pair"
-    if {"id", "model", "correct"} <= set(header):
-        return "outcomes"
-    if {"id", "prompt"} <= set(header):
-        return "prompts"
+def kind_of(path: Path) -> str:
+    """What its columns make a file: `"pair"`, `"outcomes"`, `"prompts"`, or `""` for none."""
+    columns = set(header_of(path))
+    for kind, needed in _KINDS.items():
+        if needed <= columns:
+            return kind
+    return ""
+
+
+def _known(path: Path) -> str:
+    if kind := kind_of(path):
+        return kind
     raise InvalidValue(
         f"{path.name!r} is neither of two models, nor prompts, nor outcomes",
         path=str(path),
-        columns=header,
+        columns=header_of(path),
         next_step="give columns prompt, weak, strong; or id, prompt; or id, model, correct",
     )
 
@@ -82,6 +93,7 @@ class _Reading:
         self._at: dict[str, int] = {}
         self._columns: dict[str, int] = {}
         self._cells: list[tuple[int, int, float]] = []
+        self._stranger = ""
 
     def _add(self, ident: str, prompt: str, tag: str) -> int:
         self._prompts.append(prompt)
@@ -99,8 +111,8 @@ class _Reading:
                     row.get("id") or f"{path.name}:{i}",
                     row["prompt"],
                     _tag(row) or path.name.partition(".")[0],
-                    number(row, "weak", path),
-                    number(row, "strong", path),
+                    _score(row, "weak", path, 10),
+                    _score(row, "strong", path, 10),
                 )
                 for i, row in enumerate(rows)
                 if not (self._is_clean and row.get("contaminated") == "1")
@@ -131,8 +143,10 @@ class _Reading:
             for row in rows:
                 # Outcomes may cover more prompts than are wanted here.
                 if (i := self._at.get(row["id"])) is not None:
-                    cell = (i, self._column(row["model"]), number(row, "correct", path))
+                    cell = (i, self._column(row["model"]), _score(row, "correct", path, 1))
                     self._cells.append(cell)
+                elif not self._stranger:
+                    self._stranger = f"; {path.name!r} line {row.line} has the id {row['id']!r}"
 
     def finish(self, models: Sequence[str] | None) -> Outcomes:
         names = tuple(models) if models is not None else tuple(sorted(self._columns))
@@ -150,8 +164,10 @@ class _Reading:
         known = np.isfinite(correct).any(1)
         kept = np.flatnonzero(known)
         if not len(kept):
+            unknown = f"{self._stranger}, which no prompt has" if self._stranger else ""
             raise InvalidValue(
-                "no prompt has an outcome", next_step="give the outcomes' file beside the prompts'"
+                f"no prompt has an outcome{unknown}",
+                next_step="give the outcomes' file beside the prompts', with the same ids",
             )
         return Outcomes(
             prompts=tuple(self._prompts[i] for i in kept),
@@ -162,8 +178,16 @@ class _Reading:
         )
 
 
-def _tag(row: object) -> str:
-    get = row.get if hasattr(row, "get") else {}.get
+def _score(row: Row, name: str, path: Path, top: float) -> float:
+    """A quality in [0, top], or NaN where there is none."""
+    value = number(row, name, path)
+    if not (math.isnan(value) or 0 <= value <= top):
+        raise refused(row, name, path, f"scale qualities to 0 … {top:g}, or leave the cell empty")
+    return value
+
+
+def _tag(row: Row) -> str:
+    get = row.get
     task, domain = get("task") or "", get("domain") or ""
     if task and domain and task != domain:
         return f"{task}/{domain}"

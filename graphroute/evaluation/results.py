@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from graphroute.errors import InvalidValue
 from graphroute.evaluation.metrics import Curve, decile_curve, exact_curve, interval
 from graphroute.evaluation.nway import Gain, cost_at, gain, routed
 from graphroute.ir.problem import Floats
+
+Kind = Literal["nothing", "all", "limit", "others", "ready"]
+"""Learned from: nothing; all there is of the benchmark; a limited part of it; other benchmarks
+alone; whatever it was trained on before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +28,22 @@ class PairResult:
     apgr_exact: over all thresholds, ties broken evenly
     share_95: share of strong calls for 95 % of the strong model's quality; cost_95: what that
         costs as a share of sending everything to the strong model
-    setting: what it was trained on; labels: on how many prompts at most
+    pgr50: share of the gap recovered by half the calls strong, at the deciles
+    setting: what it was trained on, in words; labels: on how many prompts at most
+    kind: the same as one of a few (`Kind`); without: a faulty tag that was left out, or ""
     """
 
     router: str
     setting: str
+    kind: Kind
+    without: str
     labels: int
     prompts: int
     apgr: float
     low: float
     high: float
     apgr_exact: float
+    pgr50: float
     cpt50: float
     cpt80: float
     share_95: float
@@ -44,11 +55,13 @@ class PairResult:
 class GainResult:
     """One router among many models; `gain` 0: mixing fixed models, 1: oracle; see `nway`.
 
+    setting, kind: what it was trained on, in words and as one of a few
     usd_95: cost per prompt for 95 % of the best single model's quality; None: never reached
     """
 
     router: str
     setting: str
+    kind: Kind
     labels: int
     prompts: int
     models: int
@@ -71,7 +84,7 @@ class Report:
 
     def to_json(self) -> str:
         """JSON text; numbers that do not exist are null."""
-        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(plain(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
 
     def to_markdown(self) -> str:
         """Tables, best router first within each setting."""
@@ -91,6 +104,8 @@ def measured_pair(
     weak: Floats,
     strong: Floats,
     *,
+    kind: Kind,
+    without: str = "",
     labels: int,
     price_ratio: float,
     is_baseline: bool = False,
@@ -103,12 +118,15 @@ def measured_pair(
     return PairResult(
         router=router,
         setting=setting,
+        kind=kind,
+        without=without,
         labels=labels,
         prompts=len(score),
         apgr=deciles.apgr,
         low=low,
         high=high,
         apgr_exact=exact.apgr,
+        pgr50=deciles.pgr(0.5),
         cpt50=deciles.cpt(0.5),
         cpt80=deciles.cpt(0.8),
         share_95=share,
@@ -125,6 +143,7 @@ def measured_gain(
     correct: Floats,
     cost_usd: Floats,
     *,
+    kind: Kind,
     labels: int,
     is_baseline: bool = False,
     seed: int = 0,
@@ -145,6 +164,7 @@ def measured_gain(
     return GainResult(
         router=router,
         setting=setting,
+        kind=kind,
         labels=labels,
         prompts=len(correct),
         models=correct.shape[1],
@@ -164,38 +184,52 @@ def _share_for_quality(curve: Curve, quality: float) -> float:
     return curve.share_for((quality - curve.weak) / gap)
 
 
-def plot(curves: Sequence[tuple[str, Curve]], title: str, path: Path) -> None:
-    """Quality against the share of strong calls, one line per router, as PNG, SVG or PDF."""
+def plot(pictures: Mapping[str, Sequence[tuple[str, Curve]]], path: Path) -> None:
+    """Quality against the share of strong calls, one line per router, a picture per suite.
+
+    The ending of `path` says the format: .png, .svg or .pdf.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.8))
-    for name, curve in curves:
-        axes.plot(curve.share * 100, curve.quality * 100, label=name, linewidth=1.2)
-    if curves:
-        first = curves[0][1]
-        axes.plot((0, 100), (first.weak * 100, first.strong * 100), "k:", label="mixing at random")
-    axes.set_xlabel("share of strong calls, %")
-    axes.set_ylabel("quality, %")
-    axes.set_title(title)
-    axes.legend(fontsize=8)
+    size = (6.4 * len(pictures), 4.8)
+    figure, grid = pyplot.subplots(1, len(pictures), figsize=size, squeeze=False)
+    for axes, (title, curves) in zip(grid[0], pictures.items(), strict=True):
+        for name, curve in curves:
+            axes.plot(curve.share * 100, curve.quality * 100, label=name, linewidth=1.2)
+        ends = (curves[0][1].weak * 100, curves[0][1].strong * 100)
+        axes.plot((0, 100), ends, "k:", label="mixing at random")
+        axes.set_xlabel("share of strong calls, %")
+        axes.set_ylabel("quality, %")
+        axes.set_title(title)
+        axes.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=140)
+    try:
+        figure.savefig(path, dpi=140)
+    except (OSError, ValueError) as error:
+        raise InvalidValue(
+            f"cannot write the plot {str(path)!r} ({error})",
+            path=str(path),
+            next_step="name a file that ends in .png, .svg or .pdf in a folder that exists",
+        ) from None
     pyplot.close(figure)
 
 
 def _pair_table(results: Sequence[PairResult]) -> str:
     lines = [
-        "| router | trained on | labels | APGR | 95 % | exact | CPT(50) | CPT(80) | cost at 95 % |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| router | trained on | labels | APGR | 95 % | exact | PGR(50) | CPT(50) | CPT(80) "
+        "| cost at 95 % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in sorted(results, key=lambda r: (r.setting, -r.apgr if r.apgr == r.apgr else 9)):
         name = f"*{r.router}* (baseline)" if r.is_baseline else r.router
         lines.append(
-            f"| {name} | {r.setting} | {r.labels:,} | {r.apgr:.3f} | {r.low:.3f}–{r.high:.3f} "
-            f"| {r.apgr_exact:.3f} | {r.cpt50:.1%} | {r.cpt80:.1%} | {r.cost_95:.1%} |"
+            f"| {name} | {r.setting} | {r.labels:,} | {shown(r.apgr)} "
+            f"| {shown(r.low)}–{shown(r.high)} | {shown(r.apgr_exact)} "
+            f"| {shown(r.pgr50, '.1%')} | {r.cpt50:.1%} | {r.cpt80:.1%} "
+            f"| {r.cost_95:.1%} |"
         )
     return "\n".join(lines)
 
@@ -210,17 +244,27 @@ def _gain_table(results: Sequence[GainResult]) -> str:
         name = f"*{r.router}* (baseline)" if r.is_baseline else r.router
         usd = f"{r.usd_95 * 1000:.3f}" if r.usd_95 is not None else "not reached"
         lines.append(
-            f"| {name} | {r.setting} | {r.labels:,} | {r.models} | {r.gain:.3f} "
-            f"| {r.low:.3f}–{r.high:.3f} | {usd} ({r.best_usd * 1000:.3f}) |"
+            f"| {name} | {r.setting} | {r.labels:,} | {r.models} | {shown(r.gain)} "
+            f"| {shown(r.low)}–{shown(r.high)} | {usd} ({r.best_usd * 1000:.3f}) |"
         )
     return "\n".join(lines)
 
 
-def _plain(value: object) -> object:
+def shown(value: float, how: str = ".3f") -> str:
+    """A figure in a table; a dash where there is none.
+
+    >>> shown(0.5), shown(float("nan"))
+    ('0.500', '–')
+    """
+    return format(value, how) if np.isfinite(value) else "–"
+
+
+def plain(value: object) -> object:
+    """Ready for JSON: numbers that do not exist are None."""
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

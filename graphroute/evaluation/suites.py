@@ -6,23 +6,34 @@ Scorers come in as functions that make an untrained one, so that this folder kno
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphroute.errors import InvalidValue
-from graphroute.evaluation import checkout, outcomes, results
-from graphroute.evaluation.crossval import Predictions, Progress, cross_validated, tag_table
+from graphroute.errors import InvalidValue, ProviderUnavailable
+from graphroute.evaluation import results
+from graphroute.evaluation.cells import Cells, name_of
+from graphroute.evaluation.crossval import (
+    Predictions,
+    Progress,
+    Split,
+    Stems,
+    by_folds,
+    by_transfer,
+    learned,
+    need_of,
+    tag_table,
+)
 from graphroute.evaluation.metrics import Curve, exact_curve
-from graphroute.evaluation.tables import number, rows_of
+from graphroute.evaluation.results import Kind
 from graphroute.ir.problem import Floats
 from graphroute.protocols import Outcomes, PromptScorer, TrainableScorer
 
 SUITES = ("mmlu", "gsm8k", "mt-bench", "nway")
 FAULTY = "high_school_mathematics"
 """A subject of MMLU whose labels are faulty at the source; figures are given without it too."""
+TABLE = "tag table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,26 +47,30 @@ class Routers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How: folds, limits on labels to try besides all, prices, seed."""
+    """How: folds, limits on labels to try besides all, prices, seed; finished parts; progress.
 
+    price_ratio: a weak call's price over a strong one's, in [0, 1]
+    stem: what two prompts of one question have in common
+    """
+
+    stem: Stems
     folds: int = 5
     limits: tuple[int, ...] = (1500,)
     price_ratio: float = 0.012
     seed: int = 0
+    cells: Cells = field(default_factory=lambda: Cells(None))
+    progress: Progress | None = None
 
 
-def pair_outcomes(paths: Sequence[Path], suite: str) -> Outcomes:
-    """The suite's outcomes from a checkout of RouteLLM or from two-model files."""
-    if len(paths) == 1 and checkout.is_checkout(paths[0]):
-        return checkout.read(paths[0], suite)
-    data = outcomes.read(paths)
-    if not {"weak", "strong"} <= set(data.models):
-        raise InvalidValue(
-            f"suite {suite!r} needs outcomes of a weak and a strong model",
-            suite=suite,
-            next_step="give a file with prompt, weak, strong, or a checkout of RouteLLM",
-        )
-    return data
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """One router in one setting: what gives its score of each prompt, and who it is."""
+
+    router: str
+    setting: str
+    kind: Kind
+    score: Callable[[Progress | None], Predictions]
+    is_baseline: bool = False
 
 
 def pair_suite(
@@ -66,60 +81,56 @@ def pair_suite(
     settings: Settings,
     *,
     others: Outcomes | None = None,
-    progress: Progress | None = None,
+    train: Outcomes | None = None,
 ) -> tuple[results.Report, list[tuple[str, Curve]]]:
-    """Every router on a two-model suite; `others`: outcomes of other benchmarks, for transfer."""
+    """Every router on a two-model suite.
+
+    fold[n]: equal for prompts of one question
+    others: outcomes of other benchmarks, to measure transfer
+    train: further outcomes of this benchmark, to learn from instead of by folds
+    """
+    _need_both_models(suite, data)
+    known = np.flatnonzero(np.isfinite(data.correct).all(1))
+    data, folds = data.rows(known), folds[known]
+    if not len(known):
+        raise InvalidValue(
+            f"suite {suite!r}: no prompt has an outcome of both models",
+            suite=suite,
+            next_step="fill the columns weak and strong",
+        )
     weak = data.correct[:, data.models.index("weak")]
     strong = data.correct[:, data.models.index("strong")]
-    tags = np.array(data.tags)
-    found: list[tuple[str, str, Floats, int, bool]] = []
-    # So few prompts (MT-Bench) are for testing only.
-    in_domain = len(data.prompts) >= 200
-    for name, scorer in routers.baselines.items():
-        found.append((name, "nothing", np.asarray(scorer.difficulty(data.prompts)), 0, True))
-    if in_domain:
-        for limit in (None, *settings.limits):
-            label = "this suite, by folds" if limit is None else f"{limit:,} of it, by folds"
-            if limit is not None and limit >= len(data.prompts):
-                continue
-            table = tag_table(data, folds, limit=limit, seed=settings.seed)
-            found.append(("tag table", label, _need(table, data), table.labels, True))
-            for name, make in routers.fresh.items():
-                tell = _named(progress, f"{name}, {label}")
-                out = cross_validated(
-                    make, data, folds, limit=limit, seed=settings.seed, progress=tell
-                )
-                found.append((name, label, _need(out, data), out.labels, False))
-    if others is not None:
-        for name, make in routers.fresh.items():
-            scorer = make().fit(others, seed=settings.seed)
-            need = getattr(scorer, "need")(data.prompts)  # noqa: B009  # only trained ones have it
-            label = f"{len(others.prompts):,} other prompts"
-            found.append((name, label, need, len(others.prompts), False))
-    for name, ready in routers.ready.items():
-        score = getattr(ready, "need", ready.difficulty)(data.prompts)
-        found.append((name, "as it is", np.asarray(score), 0, False))
+    jobs = [
+        *_untrained(data, routers, settings),
+        # MT-Bench is so small that it is for testing only.
+        *(_in_domain(data, folds, train, routers, settings) if suite != "mt-bench" else ()),
+        *(_transferred(data, others, routers, settings) if others is not None else ()),
+    ]
+    notes: list[str] = []
     measured, curves = [], []
-    for name, setting, score, labels, is_baseline in found:
-        for mask, more in _parts(tags):
+    for job, found in _done(jobs, settings, notes):
+        score = found.value[:, -1]
+        for mask, without in _parts(data.tags):
             measured.append(
                 results.measured_pair(
-                    name,
-                    setting + more,
+                    job.router,
+                    job.setting + (f", without {without}" if without else ""),
                     score[mask],
                     weak[mask],
                     strong[mask],
-                    labels=labels,
+                    kind=job.kind,
+                    without=without,
+                    labels=found.labels,
                     price_ratio=settings.price_ratio,
-                    is_baseline=is_baseline,
+                    is_baseline=job.is_baseline,
                     seed=settings.seed,
                 )
             )
-        curves.append((f"{name} ({setting})", exact_curve(score, weak, strong)))
-    report = results.Report(
-        suite=suite, pairs=tuple(measured), notes=(*_judged(measured), *_notes(data, settings))
-    )
-    return report, curves
+        curves.append((f"{job.router} ({job.setting})", exact_curve(score, weak, strong)))
+    if weak.mean() == strong.mean():
+        notes.append("Both models do equally well on these prompts: there is no gap to recover.")
+    told = (*notes, *_judged(measured), _how(data, settings, train))
+    return results.Report(suite=suite, pairs=tuple(measured), notes=told), curves
 
 
 def nway_suite(
@@ -129,102 +140,236 @@ def nway_suite(
     routers: Routers,
     settings: Settings,
     *,
-    progress: Progress | None = None,
+    train: Outcomes | None = None,
 ) -> results.Report:
-    """Every router among many models, by folds."""
-    expected = np.broadcast_to(cost_usd.mean(0), cost_usd.shape)
-    found: list[tuple[str, Predictions, bool]] = [
-        ("tag table", tag_table(data, folds, seed=settings.seed), True)
+    """Every router among many models, by folds or after learning from `train`."""
+    if train is None:
+        setting, splits = "this suite, by folds", by_folds(data, folds, seed=settings.seed)
+    else:
+        setting = "this suite, other questions"
+        splits = by_transfer(train, data, settings.stem, seed=settings.seed)
+    mean = np.broadcast_to(data.correct.mean(0), data.correct.shape)
+    jobs = [
+        Job(
+            router="one model for all",
+            setting=setting,
+            kind="all",
+            score=lambda _tell: Predictions(value=mean, labels=0),
+            is_baseline=True,
+        ),
+        *_tabled(data, splits, setting, "all"),
     ]
     for name, make in routers.fresh.items():
-        tell = _named(progress, name)
-        out = cross_validated(make, data, folds, seed=settings.seed, progress=tell)
-        found.append((name, out, False))
-    flat = Predictions(success=np.broadcast_to(data.correct.mean(0), data.correct.shape), labels=0)
-    found.append(("one model for all", flat, True))
+        jobs.append(_learning(name, make, data, splits, setting, "all", settings, data.models))
+    for name, ready in routers.ready.items():
+        if hasattr(ready, "success"):
+            jobs.append(_as_it_is(name, ready, data, settings, data.models))
+    expected = np.broadcast_to(cost_usd.mean(0), cost_usd.shape)
+    notes: list[str] = []
     measured = [
         results.measured_gain(
-            name,
-            "this suite, by folds",
-            out.success,
+            job.router,
+            job.setting,
+            found.value,
             expected,
             data.correct,
             cost_usd,
-            labels=out.labels,
-            is_baseline=is_baseline,
+            kind=job.kind,
+            labels=found.labels,
+            is_baseline=job.is_baseline,
             seed=settings.seed,
         )
-        for name, out, is_baseline in found
+        for job, found in _done(jobs, settings, notes)
     ]
-    table = next(r.gain for r in measured if r.router == "tag table")
+    table = max((r.gain for r in measured if r.router == TABLE), default=-np.inf)
     below = [r.router for r in measured if not r.is_baseline and r.gain <= table]
-    notes = (f"No better than the tag table: {', '.join(below)}.",) if below else ()
-    return results.Report(suite="nway", gains=tuple(measured), notes=notes)
+    if below:
+        notes.append(f"No better than the tag table ({table:.3f}): {', '.join(below)}.")
+    notes.append(_how(data, settings, train))
+    return results.Report(suite="nway", gains=tuple(measured), notes=tuple(notes))
 
 
-def nway_outcomes(paths: Sequence[Path], models: Sequence[str] | None) -> tuple[Outcomes, Floats]:
-    """Prompts that all models answered, and cost_usd[n, m] of the answers."""
-    data = outcomes.read(paths, models=models)
-    if models is None:
-        # The models that cover most, so that the prompts they share are many.
-        share = np.isfinite(data.correct).mean(0)
-        kept = [m for m, s in zip(data.models, share, strict=True) if s > 0.999]
-        data = outcomes.read(paths, models=kept or data.models)
-    whole = np.flatnonzero(np.isfinite(data.correct).all(1))
-    if not len(whole) or len(data.models) < 2:
+def _need_both_models(suite: str, data: Outcomes) -> None:
+    if not {"weak", "strong"} <= set(data.models):
         raise InvalidValue(
-            "no prompt was answered by all of two or more models",
-            models=data.models,
-            next_step="name models that share prompts: --models a,b,c",
+            f"suite {suite!r} needs outcomes of a weak and a strong model",
+            suite=suite,
+            next_step="give a file with prompt, weak, strong, or a checkout of RouteLLM",
         )
 
-    data = data.rows(whole)
-    at = {ident: i for i, ident in enumerate(data.ids)}
-    column = {model: j for j, model in enumerate(data.models)}
-    cost = np.zeros(data.correct.shape)
-    for path in paths:
-        with rows_of(path) as rows:
-            for row in rows:
-                i, j = at.get(row.get("id", "")), column.get(row.get("model", ""))
-                if i is not None and j is not None and "cost_usd" in row:
-                    cost[i, j] = number(row, "cost_usd", path)
-    if not (cost > 0).any():
-        raise InvalidValue(
-            "the outcomes have no costs", next_step="give a column cost_usd in US dollars"
+
+def _untrained(data: Outcomes, routers: Routers, settings: Settings) -> list[Job]:
+    found = []
+    for name, scorer in routers.baselines.items():
+
+        def score(_tell: Progress | None, scorer: PromptScorer = scorer) -> Predictions:
+            values = np.asarray(scorer.difficulty(data.prompts), dtype=np.float64)
+            return Predictions(value=values[:, None], labels=0)
+
+        found.append(
+            Job(router=name, setting="nothing", kind="nothing", score=score, is_baseline=True)
         )
-    return data, np.nan_to_num(cost)
+    return found + [_as_it_is(n, s, data, settings, None) for n, s in routers.ready.items()]
 
 
-def _need(out: Predictions, data: Outcomes) -> Floats:
-    strong, weak = data.models.index("strong"), data.models.index("weak")
-    return np.asarray(out.success[:, strong] - out.success[:, weak])
+def _as_it_is(
+    name: str,
+    ready: PromptScorer,
+    data: Outcomes,
+    settings: Settings,
+    models: Sequence[str] | None,
+) -> Job:
+    def score(_tell: Progress | None) -> Predictions:
+        def compute() -> Floats:
+            if models is not None and isinstance(ready, TrainableScorer):
+                return ready.success(data.prompts, models)
+            return need_of(ready, data.prompts)[:, None]
+
+        key = name_of(ready, None, data.prompts, models=models)
+        return Predictions(value=settings.cells.of(key, compute), labels=0)
+
+    return Job(router=name, setting="as it is", kind="ready", score=score)
 
 
-def _parts(tags: NDArray[np.str_]) -> list[tuple[NDArray[np.bool_], str]]:
-    everything = (np.ones(len(tags), np.bool_), "")
-    if (tags == FAULTY).any():
-        return [everything, (tags != FAULTY, f", without {FAULTY}")]
+def _in_domain(
+    data: Outcomes,
+    folds: NDArray[np.int64],
+    train: Outcomes | None,
+    routers: Routers,
+    settings: Settings,
+) -> list[Job]:
+    jobs: list[Job] = []
+    source = "this suite, by folds" if train is None else "this suite, other questions"
+    for limit in (None, *settings.limits):
+        # As many as there are, or more, is no limit.
+        if limit is not None and limit >= len((train or data).prompts):
+            continue
+        kind: Kind = "all" if limit is None else "limit"
+        setting = source if limit is None else f"{limit:,} of {source}"
+        if train is None:
+            splits = by_folds(data, folds, limit=limit, seed=settings.seed)
+        else:
+            splits = by_transfer(train, data, settings.stem, limit=limit, seed=settings.seed)
+        jobs += _tabled(data, splits, setting, kind)
+        for name, make in routers.fresh.items():
+            jobs.append(_learning(name, make, data, splits, setting, kind, settings, None))
+    return jobs
+
+
+def _transferred(
+    data: Outcomes, others: Outcomes, routers: Routers, settings: Settings
+) -> list[Job]:
+    splits = by_transfer(others, data, settings.stem, seed=settings.seed)
+    setting = f"{len(splits[0].train.prompts):,} prompts of other benchmarks"
+    return [
+        _learning(name, make, data, splits, setting, "others", settings, None)
+        for name, make in routers.fresh.items()
+    ]
+
+
+def _learning(
+    name: str,
+    make: Callable[[], TrainableScorer],
+    data: Outcomes,
+    splits: Sequence[Split],
+    setting: str,
+    kind: Kind,
+    settings: Settings,
+    models: Sequence[str] | None,
+) -> Job:
+    return Job(
+        router=name,
+        setting=setting,
+        kind=kind,
+        score=lambda tell: learned(
+            make, data, splits, models=models, cells=settings.cells, progress=tell
+        ),
+    )
+
+
+def _tabled(data: Outcomes, splits: Sequence[Split], setting: str, kind: Kind) -> list[Job]:
+    """The table of tags, where there is more than one tag to tell prompts apart."""
+    if len(set(data.tags)) < 2:
+        return []
+
+    def score(_tell: Progress | None) -> Predictions:
+        found = tag_table(data, splits)
+        if {"weak", "strong"} != set(data.models):
+            return found
+        strong, weak = data.models.index("strong"), data.models.index("weak")
+        return replace(found, value=(found.value[:, strong] - found.value[:, weak])[:, None])
+
+    return [Job(router=TABLE, setting=setting, kind=kind, score=score, is_baseline=True)]
+
+
+def _done(
+    jobs: Sequence[Job], settings: Settings, notes: list[str]
+) -> list[tuple[Job, Predictions]]:
+    """What each job found; one that lacks a package or a server is left out with a note."""
+    found: list[tuple[Job, Predictions]] = []
+    missing: dict[str, str] = {}
+    for k, job in enumerate(jobs):
+        if job.router in missing:
+            continue
+        tell = _named(settings.progress, job, k, len(jobs))
+        try:
+            found.append((job, job.score(tell)))
+        except ProviderUnavailable as error:
+            missing[job.router] = str(error)
+        if settings.progress is not None:
+            settings.progress(f"{job.router}, {job.setting}", (k + 1) / len(jobs))
+    notes += [f"{router} was left out: {why}" for router, why in missing.items()]
+    if missing and all(job.is_baseline for job, _ in found):
+        raise ProviderUnavailable(
+            next(iter(missing.values())), next_step="leave these scorers out of --scorers"
+        )
+    return found
+
+
+def _named(progress: Progress | None, job: Job, k: int, jobs: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda what, done: progress(f"{job.router}, {job.setting}: {what}", (k + done) / jobs)
+
+
+def _parts(tags: Sequence[str]) -> list[tuple[NDArray[np.bool_], str]]:
+    named = np.array(tags)
+    everything = (np.ones(len(named), np.bool_), "")
+    if (named == FAULTY).any() and (named != FAULTY).any():
+        return [everything, (named != FAULTY, FAULTY)]
     return [everything]
 
 
-def _judged(measured: Sequence[results.PairResult]) -> tuple[str, ...]:
-    tables = {r.setting: r.apgr for r in measured if r.router == "tag table"}
-    return tuple(
-        f"{r.router} ({r.setting}) does not beat the tag table: it has learned nothing about "
-        "prompts that their label does not say."
-        for r in measured
-        if not r.is_baseline and r.setting in tables and r.apgr <= tables[r.setting]
+def _judged(measured: Sequence[results.PairResult]) -> list[str]:
+    """In words: who does not beat the table of tags, or where there is none, prompt length."""
+    notes = []
+    tables = {(r.kind, r.without, r.setting): r.apgr for r in measured if r.router == TABLE}
+    lengths = {r.without: r.apgr for r in measured if r.router == "length"}
+    for r in measured:
+        if r.is_baseline or not np.isfinite(r.apgr):
+            continue
+        bar = tables.get((r.kind, r.without, r.setting))
+        if bar is not None and not r.apgr > bar:
+            notes.append(
+                f"{r.router} ({r.setting}) does not beat the tag table ({r.apgr:.3f} against "
+                f"{bar:.3f}): it has learned nothing about prompts that their tag does not say."
+            )
+        elif bar is None and r.without in lengths and not r.apgr > lengths[r.without]:
+            notes.append(
+                f"{r.router} ({r.setting}) does not beat prompt length ({r.apgr:.3f} against "
+                f"{lengths[r.without]:.3f})."
+            )
+    return notes
+
+
+def _how(data: Outcomes, settings: Settings, train: Outcomes | None) -> str:
+    way = (
+        f"{settings.folds} folds over questions"
+        if train is None
+        else f"trained on up to {len(train.prompts):,} other prompts"
     )
-
-
-def _notes(data: Outcomes, settings: Settings) -> tuple[str, ...]:
     return (
-        f"{len(data.prompts):,} prompts; {settings.folds} folds over questions, seed "
-        f"{settings.seed}; a weak call costs {settings.price_ratio:.1%} of a strong one; "
-        "intervals by 500 bootstrap samples of prompts. A scorer 'as it is' may have seen these "
-        "prompts in its training.",
+        f"{len(data.prompts):,} prompts; {way}, seed {settings.seed}; a weak call costs "
+        f"{settings.price_ratio:.1%} of a strong one; 95 % intervals by bootstrap over prompts. "
+        "A scorer 'as it is' may have seen these prompts in its training."
     )
-
-
-def _named(progress: Progress | None, label: str) -> Progress | None:
-    return None if progress is None else lambda what, done: progress(f"{label}: {what}", done)

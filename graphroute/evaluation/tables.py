@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +16,14 @@ from graphroute.errors import InvalidValue
 csv.field_size_limit(1 << 26)
 
 
+class Row(dict[str, str]):
+    """One row by column name, with the number of the file's line that it ends on."""
+
+    line: int = 0
+
+
 @contextmanager
-def rows_of(path: Path, needed: tuple[str, ...] = ()) -> Iterator[Iterator[Mapping[str, str]]]:
+def rows_of(path: Path, needed: tuple[str, ...] = ()) -> Iterator[Iterator[Row]]:
     """The rows of a CSV file by column name; `needed` columns must be there."""
     try:
         with path.open("rb") as raw:
@@ -44,10 +51,10 @@ def rows_of(path: Path, needed: tuple[str, ...] = ()) -> Iterator[Iterator[Mappi
         ) from error
 
 
-def _complete(
-    reader: csv.DictReader[str], path: Path, needed: tuple[str, ...]
-) -> Iterator[Mapping[str, str]]:
-    for row in reader:
+def _complete(reader: csv.DictReader[str], path: Path, needed: tuple[str, ...]) -> Iterator[Row]:
+    for cells in reader:
+        row = Row(cells)
+        row.line = reader.line_num
         if any(row.get(name) is None for name in needed):
             raise InvalidValue(
                 f"{path.name!r} line {reader.line_num} has too few columns",
@@ -71,7 +78,7 @@ def header_of(path: Path) -> tuple[str, ...]:
 
 
 def number(row: Mapping[str, str], name: str, path: Path) -> float:
-    """A cell as a number; `True`/`False` count as 1 and 0, an empty cell is NaN."""
+    """A cell as a number; `True`/`False` count as 1 and 0, an empty cell or `nan` is NaN."""
     text = row[name].strip()
     lowered = text.lower()
     if lowered in ("true", "false"):
@@ -79,11 +86,23 @@ def number(row: Mapping[str, str], name: str, path: Path) -> float:
     if not text:
         return float("nan")
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise InvalidValue(
-            f"{path.name!r} has {text!r} in column {name!r}",
-            path=str(path),
-            value=text,
-            next_step="write numbers, or leave the cell empty",
-        ) from None
+        value = math.inf
+    if math.isinf(value):
+        raise refused(row, name, path, "write numbers, or leave the cell empty")
+    return value
+
+
+def refused(row: Mapping[str, str], name: str, path: Path, next_step: str) -> InvalidValue:
+    """The error for a cell that cannot be used: it names file, line, column and value."""
+    line, text = getattr(row, "line", 0), row[name].strip()
+    where = f" line {line}" if line else ""
+    return InvalidValue(
+        f"{path.name!r}{where} has {text!r} in column {name!r}",
+        path=str(path),
+        line=line,
+        column=name,
+        value=text,
+        next_step=next_step,
+    )

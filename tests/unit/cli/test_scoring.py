@@ -86,45 +86,6 @@ def test_a_training_that_is_there_is_kept_and_a_cut_off_one_is_done_again(
     assert card["data"] == ["pairs.csv.gz"]
 
 
-def test_eval_gives_baselines_beside_every_router(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    base = ["eval", "--suite", "mmlu", "--data", str(data), "--folds", "3", "--limits", "100"]
-    picture = tmp_path / "curve.svg"
-    assert run([*base, "--ready", "lexical", "--plot", str(picture), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    found = {(r["router"], r["setting"]): r for r in report["pairs"]}
-    assert {"random", "length", "tag table", "lexical", "lexical (shipped)"} == {
-        name for name, _ in found
-    }
-    whole = found["lexical", "this suite, by folds"]
-    assert whole["apgr"] > 0.65
-    assert whole["low"] <= whole["apgr"] <= whole["high"]
-    assert found["lexical", "100 of it, by folds"]["labels"] == 100
-    assert b"<svg" in picture.read_bytes()
-    assert run(base) == 0
-    text = capsys.readouterr().out
-    assert "*tag table* (baseline)" in text
-    assert "CPT(80)" in text
-
-
-def test_eval_among_many_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    random = np.random.default_rng(1)
-    prompts, long = ["id,prompt,task"], ["id,model,correct,cost_usd"]
-    for i in range(200):
-        hard = i % 2
-        prompts.append(f"{i},{'Prove the theorem' if hard else 'Add the apples'} {i},t{hard}")
-        for model, chance, cost in (("s", 0.2 if hard else 0.9, 0.001), ("l", 0.9, 0.1)):
-            long.append(f"{i},{model},{int(random.random() < chance)},{cost}")
-    for name, lines in (("p", prompts), ("o", long)):
-        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    files = [part for name in "po" for part in ("--data", str(tmp_path / f"{name}.csv"))]
-    assert run(["eval", "--suite", "nway", *files, "--folds", "2", "--json"]) == 0
-    gains = {r["router"]: r["gain"] for r in json.loads(capsys.readouterr().out)["gains"]}
-    assert gains["one model for all"] == pytest.approx(0, abs=1e-6)
-    assert gains["lexical"] > 0.2
-
-
 def test_calibrate_finds_the_threshold_for_a_share_and_a_budget(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,7 +109,6 @@ def test_calibrate_finds_the_threshold_for_a_share_and_a_budget(
         (["score", "DATA", "--weights", "nowhere"], "card.json"),
         (["score", "DATA", "--scorer", "length", "--models", "a"], "knows no models"),
         (["score", "DATA", "--models", ","], "names none"),
-        (["eval", "--suite", "chess", "--data", "DATA"], "--suite chess"),
         (["calibrate", "DATA"], "one of --strong-share and --budget"),
         (["calibrate", "DATA", "--budget", "1"], "--strong-usd"),
     ],
