@@ -183,6 +183,18 @@ class Admission:
             size, packed = place.checks
             self.packer.compare(place.arrival, size, packed, outcome.message)
 
+    def errand_begins(self, errand: Errand) -> None:
+        """See `Errand.begin`."""
+        with self._lock:
+            members = list(errand.unit.members)
+        # Outside the lock: this may wait for the file of the budgets.
+        for place in members:
+            place.arrival.begin()
+        with self._lock:
+            errand.has_begun = True
+            for place in errand.unit.members:
+                place.is_begun = True
+
     def errand_ended(self, errand: Errand, outcome: Outcome, *, is_cancelled: bool) -> None:
         """See `Errand.answered` and `Errand.failed`."""
         with self._locked():
@@ -195,9 +207,12 @@ class Admission:
             self._groups.of(leader.arrival).active -= len(members)
             if is_cancelled:
                 leader.is_over = True
+                for place in members[1:]:
+                    # Broken off, the provider has read the prompt and may bill it.
+                    place.share = AIMessage("") if errand.has_begun else place.share
                 self._line_up(members[1:])
             else:
-                if outcome.verdict == "failed":
+                if outcome.verdict == "failed" and errand.has_begun:
                     calls = [place.arrival for place in unit.packed]
                     self._or_none(lambda packer: packer.failed(calls))
                 self._deal_out(errand, members, outcome.message)
@@ -230,7 +245,7 @@ class Admission:
     def _line_up(self, places: Sequence[Place]) -> None:
         """Put each in line by itself, and only then let in: who is in line may go together."""
         for place in places:
-            place.unit = Unit([place], place.waiting.number)
+            place.unit, place.is_begun = Unit([place], place.waiting.number), False
             self._groups.of(place.arrival).active += 1
             self._line(place).add(place.unit)
         for line in {self._line(place) for place in places}:

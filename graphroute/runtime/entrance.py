@@ -13,6 +13,7 @@ comes back gives it again; where a pack did not, the call is paid for once more 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from langchain_core.messages import AIMessage
@@ -33,7 +34,7 @@ from graphroute.runtime.till import Till
 from graphroute.runtime.trail import Trail, told
 from graphroute.runtime.writing import write
 
-IN_PACK: Final = "part of a pack, then asked alone"
+IN_PACK: Final = "its share of a pack that did not serve it"
 """Why a call has a record besides that of its answer."""
 
 
@@ -83,9 +84,13 @@ class Entrance:
         """Give up the place in line and the money of a call that will not be made."""
         choice, self._choice = self._choice, None
         place, self._place = self._place, None
+        is_begun = place is not None and place.is_begun
         if place is not None:
             place.cancel()
-        if choice is not None:
+        if choice is not None and is_begun:
+            # A prompt that it shares is out, and its part of that may be billed.
+            self._booking.settle(choice, self._booking.usage(None), why=IN_PACK)
+        elif choice is not None:
             self._handle.ledger.release(choice.reservation)
             self._handle.course.failed(self._call.node)
 
@@ -154,6 +159,7 @@ class Entrance:
             burst=(self._handle.run_id, call.step),
             packable=_packable(call, choice, request) if can_pack else None,
             deferrable=self._deferrable(choice) if can_defer else None,
+            begin=partial(self._handle.ledger.start, choice.reservation),
         )
 
     def _deferrable(self, choice: Choice) -> Deferrable | None:

@@ -93,7 +93,12 @@ class Ledger:
         """
         if self.periods is None or reservation.period_id is None or not reservation.amount_nano:
             return
+        if reservation not in self._open:
+            return
         if self.periods.start(reservation.period_id, reservation.amount_nano):
+            if reservation not in self._open:
+                # Ended in between by another thread: nothing of it may be left.
+                self.periods.settle(reservation.period_id, 0)
             return
         purse = self.periods.purse(reservation.amount_nano) or self.closest_purse()
         raise BudgetExceeded(

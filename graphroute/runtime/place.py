@@ -32,6 +32,7 @@ class Arrival:
     is_open_ended: a stream, which its reader may keep open
     packable: what is to be known to have it share a prompt; None: it may not
     deferrable: what is to be known to have it answered some time within a day; None: it may not
+    begin: told when a call for several goes out of which it is one; may raise, so that it does not
     """
 
     lane: Lane
@@ -44,6 +45,7 @@ class Arrival:
     is_open_ended: bool = False
     packable: Packable | None = None
     deferrable: Deferrable | None = None
+    begin: Callable[[], object] = field(default=lambda: None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,10 @@ class Host(Protocol):
         """The call has ended, or its caller has gone."""
         ...
 
+    def errand_begins(self, errand: Errand) -> None:
+        """The call for several goes out."""
+        ...
+
     def errand_ended(self, errand: Errand, outcome: Outcome, *, is_cancelled: bool) -> None:
         """The call for several has ended."""
         ...
@@ -116,6 +122,7 @@ class Place:
 
     checks: size and answer of the pack it was in, where it is asked alone to compare the two
     share: its share of that pack's tokens, as a message without text, where it is asked alone
+    is_begun: a call for several is out of which it is one, and may be billed whoever goes
     """
 
     def __init__(self, host: Host, arrival: Arrival, waiting: Waiting) -> None:
@@ -124,7 +131,7 @@ class Place:
         self.answer: Answered | None = None
         self.checks: tuple[int, AIMessage] | None = None
         self.share: AIMessage | None = None
-        self.is_over = False
+        self.is_over = self.is_begun = False
         self.version = 0
         self.wakes: list[Wake] = []
 
@@ -186,6 +193,7 @@ class Errand:
     ```python
     written = errand.written(request, target=chat, limit=spec.max_output_tokens)
     try:
+        errand.begin()
         answer = chat.invoke(list(errand.messages), {"callbacks": []}, stop=written.stop,
                              **written.kwargs)
         errand.answered(written.restore(answer) if written.restore else answer)
@@ -198,7 +206,7 @@ class Errand:
 
     def __init__(self, host: Host, unit: Unit, pack: Pack) -> None:
         self._host, self.unit, self.pack = host, unit, pack
-        self.is_over = False
+        self.is_over = self.has_begun = False
 
     @property
     def messages(self) -> tuple[BaseMessage, ...]:
@@ -215,6 +223,13 @@ class Errand:
         # Nobody asked for a pack in any provider's words, so it is written anew for each.
         nobody = ReplayedChat(model_name="pack")
         return dialect.write(self.pack.request(base), own=nobody, target=target, limit=limit)
+
+    def begin(self) -> None:
+        """The call goes out now: from here on each of its members may be billed.
+
+        Raises what a member's `begin` does; then the call is not to be made.
+        """
+        self._host.errand_begins(self)
 
     def answered(self, message: AIMessage) -> None:
         """Give each its part; who has none that is valid is asked alone."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import operator
 import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -19,7 +24,9 @@ from graphroute.runtime import tokens
 from graphroute.runtime.entrance import IN_PACK
 from graphroute.runtime.ledger import Ledger, Reservation
 from graphroute.runtime.pack_loss import PackFigures
+from graphroute.runtime.periods import PeriodLedger
 
+ROOT = Path(__file__).parents[2]
 TASK = "Say the text in capitals and nothing else." + (" Mind every letter of it." * 30)
 TEXTS = [f"{chr(97 + n)} before {chr(122 - n)}" for n in range(24)]
 
@@ -139,6 +146,51 @@ async def test_what_a_pack_may_cost_counts_from_when_it_goes_out(
     assert (await fast.ainvoke({}))["notes"] == EXPECTED
     assert any("response_format" in call.kwargs for call in chat.calls), "none was packed"
     assert all(count >= number for number, count in enumerate(seen, start=1)), seen
+
+
+KILLED = """
+import asyncio, json, os, signal, sys
+from graphroute import Budget, Model, RouteHints, optimize
+from graphroute.providers.scripted import ScriptedChat
+from tests.semantics import test_batching as one
+
+def reply(messages):
+    answer = one._reply(messages)
+    if answer.startswith("{"):
+        print(len(json.loads(answer)), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+
+chat = ScriptedChat(name="loud", replies=reply)
+fast = optimize(
+    one._graph(chat, is_async=True),
+    models=[Model("scripted:loud", chat, price_in_usd=1.0, price_out_usd=2.0, slots=1)],
+    nodes={"one": RouteHints(batch="pack", max_output_tokens=40)},
+    budget=Budget(per_day_usd=1.0),
+    store=sys.argv[1],
+)
+asyncio.run(fast.ainvoke({}))
+"""
+
+
+def test_every_call_of_a_pack_counts_where_the_process_is_killed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    packed = int(done.stdout)
+    assert packed >= 2
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as db:
+        aside = [nano for (nano,) in db.execute("SELECT nano FROM reserved")]
+    periods = PeriodLedger(tmp_path / "ledger.sqlite3", day_nano=10**9)
+    assert periods.spent_nano()[0] >= packed * min(aside) > 0
+    assert periods.spent_nano()[0] < sum(aside), "those that only waited are free again"
+    periods.close()
 
 
 async def test_a_hint_alone_is_enough() -> None:

@@ -17,24 +17,17 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.messages.ai import UsageMetadata
 
 from graphroute.batching import pack
+from graphroute.errors import BudgetExceeded
 from graphroute.ir.catalog import ModelSpec
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime import tokens
-from graphroute.runtime.admission import (
-    Admission,
-    Answered,
-    Arrival,
-    Errand,
-    Go,
-    Packed,
-    Place,
-    Wait,
-)
+from graphroute.runtime.admission import Admission
 from graphroute.runtime.gates import Gates, Lane, Outcome
 from graphroute.runtime.pack_loss import PackFigures
 from graphroute.runtime.packer import Packable, Packer
+from graphroute.runtime.place import Answered, Arrival, Errand, Go, Packed, Place, Wait
 from graphroute.runtime.request import Request
-from tests.unit.runtime.situations import spec_for
+from tests.unit.runtime.situations import Clock, proven, spec_for
 
 LANE = Lane(model="scripted:m", most=4)
 KEY = ("scripted:m", "judge")
@@ -44,10 +37,7 @@ TASK = "Is the mood of this review good or bad? Answer with one word and nothing
 
 
 def _proven(size: int = 8, checks: int = 400, losses: int = 0) -> PackFigures:
-    figures = PackFigures()
-    for number in range(checks):
-        figures.checked(KEY, size, is_worse=number < losses)
-    return figures
+    return proven(KEY, size, checks=checks, losses=losses)
 
 
 def _spec() -> ModelSpec:
@@ -71,19 +61,12 @@ def _arrival(item: str, **facts: Any) -> Arrival:
     )
 
 
-class _Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
-def clock() -> _Clock:
-    return _Clock()
+def clock() -> Clock:
+    return Clock()
 
 
-def _admission(clock: _Clock, figures: PackFigures | None = None, **options: Any) -> Admission:
+def _admission(clock: Clock, figures: PackFigures | None = None, **options: Any) -> Admission:
     packer = Packer(figures=_proven() if figures is None else figures, **options)
     return Admission(pack.build(), Gates(), packer=packer, clock=clock)
 
@@ -100,7 +83,7 @@ def _reply(messages: Sequence[BaseMessage], mood: Callable[[str], Any] = _mood) 
     return AIMessage(json.dumps(answer), usage_metadata=usage)
 
 
-def _enter(admission: Admission, clock: _Clock, items: Sequence[str], **facts: Any) -> list[Place]:
+def _enter(admission: Admission, clock: Clock, items: Sequence[str], **facts: Any) -> list[Place]:
     places = [admission.enter(_arrival(item, **facts)) for item in items]
     clock.now_s += 0.01
     return places
@@ -109,13 +92,14 @@ def _enter(admission: Admission, clock: _Clock, items: Sequence[str], **facts: A
 def _errand(place: Place) -> Errand:
     found = place.poll()
     assert isinstance(found, Packed)
+    found.errand.begin()
     return found.errand
 
 
 ITEMS = ["good one", "bad two", "good three", "bad four", "good five", "bad six"]
 
 
-def test_one_call_answers_all_each_with_its_share(clock: _Clock) -> None:
+def test_one_call_answers_all_each_with_its_share(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS)
     errand = _errand(places[0])
     assert [type(place.poll()) for place in places[1:]] == [Wait] * 5
@@ -139,7 +123,7 @@ def _answers(places: Sequence[Place]) -> list[AIMessage]:
     return [each.message for each in found if isinstance(each, Answered)]
 
 
-def test_the_task_is_in_the_prompt_once_and_the_order_is_drawn(clock: _Clock) -> None:
+def test_the_task_is_in_the_prompt_once_and_the_order_is_drawn(clock: Clock) -> None:
     orders = set()
     for seed in range(5):
         admission = _admission(clock, seed=seed)
@@ -151,7 +135,7 @@ def test_the_task_is_in_the_prompt_once_and_the_order_is_drawn(clock: _Clock) ->
     assert len(orders) > 1
 
 
-def test_an_item_without_a_valid_answer_is_asked_alone(clock: _Clock) -> None:
+def test_an_item_without_a_valid_answer_is_asked_alone(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS)
     errand = _errand(places[0])
     whole = json.loads(_reply(errand.messages).text)
@@ -171,13 +155,13 @@ def test_an_item_without_a_valid_answer_is_asked_alone(clock: _Clock) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[1, 2]", '{"1": "go', "null", "{" * 5000])
-def test_an_answer_that_is_no_pack_sends_all_alone(text: str, clock: _Clock) -> None:
+def test_an_answer_that_is_no_pack_sends_all_alone(text: str, clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS[:3])
     _errand(places[0]).answered(AIMessage(text))
     assert [place.poll() for place in places] == [Go()] * 3
 
 
-def test_an_answer_that_breaks_off_keeps_what_came(clock: _Clock) -> None:
+def test_an_answer_that_breaks_off_keeps_what_came(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS)
     errand = _errand(places[0])
     errand.answered(AIMessage(_reply(errand.messages).text[:40]))
@@ -189,7 +173,7 @@ def test_an_answer_that_breaks_off_keeps_what_came(clock: _Clock) -> None:
             assert place.answer.message.text == _mood(item)
 
 
-def test_an_error_of_the_pack_is_nobodys(clock: _Clock) -> None:
+def test_an_error_of_the_pack_is_nobodys(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS[:3])
     errand = _errand(places[0])
     errand.failed(ValueError("context length exceeded"))
@@ -199,7 +183,7 @@ def test_an_error_of_the_pack_is_nobodys(clock: _Clock) -> None:
     assert places[1].poll() == Go()
 
 
-def test_packs_that_always_fail_are_soon_given_up(clock: _Clock) -> None:
+def test_packs_that_always_fail_are_soon_given_up(clock: Clock) -> None:
     admission = _admission(clock, PackFigures())
     failed = 0
     for _ in range(30):
@@ -213,7 +197,7 @@ def test_packs_that_always_fail_are_soon_given_up(clock: _Clock) -> None:
     assert 2 <= failed <= 12
 
 
-def test_an_overloaded_server_says_nothing_about_packing(clock: _Clock) -> None:
+def test_an_overloaded_server_says_nothing_about_packing(clock: Clock) -> None:
     admission = _admission(clock, PackFigures())
     assert admission.packer is not None
     errand = _errand(_enter(admission, clock, ITEMS[:4], is_asked=True)[0])
@@ -223,7 +207,7 @@ def test_an_overloaded_server_says_nothing_about_packing(clock: _Clock) -> None:
     assert admission.packer.figures.of(KEY) == {}
 
 
-def test_an_answer_that_reached_its_limit_keeps_what_came(clock: _Clock) -> None:
+def test_an_answer_that_reached_its_limit_keeps_what_came(clock: Clock) -> None:
     """As OpenAI's client tells it: by an error that holds the completion."""
     places = _enter(_admission(clock), clock, ITEMS)
     errand = _errand(places[0])
@@ -239,7 +223,7 @@ def test_an_answer_that_reached_its_limit_keeps_what_came(clock: _Clock) -> None
     assert any(end == Go() for end in ends)
 
 
-def test_a_cancelled_caller_is_replaced(clock: _Clock) -> None:
+def test_a_cancelled_caller_is_replaced(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS)
     first = _errand(places[0])
     first.failed(asyncio.CancelledError())
@@ -250,14 +234,61 @@ def test_a_cancelled_caller_is_replaced(clock: _Clock) -> None:
     assert [a.text for a in _answers(places[1:])] == [_mood(item) for item in ITEMS[1:]]
 
 
-def test_a_caller_that_goes_before_it_polls_is_replaced(clock: _Clock) -> None:
+def test_every_member_is_begun_when_the_call_goes_out(clock: Clock) -> None:
+    begun: list[int] = []
+    admission = _admission(clock)
+    places = [
+        admission.enter(_arrival(item, begin=lambda n=n: begun.append(n)))
+        for n, item in enumerate(ITEMS)
+    ]
+    clock.now_s += 0.01
+    places[3].cancel()
+    _errand(places[0])
+    assert begun == [0, 1, 2, 4, 5]
+    assert [place.is_begun for place in places] == [True, True, True, False, True, True]
+
+
+def test_who_was_in_a_call_that_was_broken_off_pays_its_share_and_is_asked_again(
+    clock: Clock,
+) -> None:
+    places = _enter(_admission(clock), clock, ITEMS)
+    _errand(places[0]).failed(KeyboardInterrupt())
+    assert [place.share is not None for place in places[1:]] == [True] * 5
+    places = _enter(_admission(clock), clock, ITEMS)
+    said = places[0].poll()
+    assert isinstance(said, Packed)
+    said.errand.failed(KeyboardInterrupt())  # before it went out
+    assert [place.share for place in places[1:]] == [None] * 5
+
+
+def test_a_member_whose_money_is_gone_keeps_the_call_from_going_out(clock: Clock) -> None:
+    def refuse() -> None:
+        raise BudgetExceeded("given up", limit="day", spent_usd=1, limit_usd=1, next_step="wait")
+
+    admission = _admission(clock)
+    places = [
+        admission.enter(_arrival(item, begin=refuse if n == 2 else lambda: None))
+        for n, item in enumerate(ITEMS)
+    ]
+    clock.now_s += 0.01
+    said = places[0].poll()
+    assert isinstance(said, Packed)
+    with pytest.raises(BudgetExceeded) as refused:
+        said.errand.begin()
+    said.errand.failed(refused.value)
+    assert admission.packer is not None
+    assert admission.packer.figures.of(KEY)[8].invalid == 0, "it says nothing about packing"
+    assert not any(place.is_over or place.is_begun for place in places)
+
+
+def test_a_caller_that_goes_before_it_polls_is_replaced(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS)
     places[1].poll()  # the window is over: the first one has the slot
     places[0].cancel()
     assert len(_errand(places[1]).pack.items) == 5
 
 
-def test_a_member_that_goes_takes_nobody_along(clock: _Clock) -> None:
+def test_a_member_that_goes_takes_nobody_along(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS)
     errand = _errand(places[0])
     places[3].cancel()
@@ -266,7 +297,7 @@ def test_a_member_that_goes_takes_nobody_along(clock: _Clock) -> None:
     assert len(_answers(left)) == 5
 
 
-def test_a_member_that_cannot_wait_goes_alone(clock: _Clock) -> None:
+def test_a_member_that_cannot_wait_goes_alone(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS[:4])
     errand = _errand(places[0])
     places[2].insist()
@@ -276,7 +307,7 @@ def test_a_member_that_cannot_wait_goes_alone(clock: _Clock) -> None:
     places[2].leave(Outcome())
 
 
-def test_one_slot_serves_a_whole_pack(clock: _Clock) -> None:
+def test_one_slot_serves_a_whole_pack(clock: Clock) -> None:
     gates = Gates()
     admission = Admission(pack.build(), gates, packer=Packer(figures=_proven()), clock=clock)
     one = Lane(model="scripted:m", most=1)
@@ -292,7 +323,7 @@ def test_one_slot_serves_a_whole_pack(clock: _Clock) -> None:
     assert isinstance(gates.room(one, clock.now_s), type(None))
 
 
-def test_those_that_wait_for_a_slot_anyway_are_packed_when_it_is_free(clock: _Clock) -> None:
+def test_those_that_wait_for_a_slot_anyway_are_packed_when_it_is_free(clock: Clock) -> None:
     """They come too far apart for the window, as from threads on a busy machine."""
     admission = _admission(clock)
     one = Lane(model="scripted:m", most=1)
@@ -314,18 +345,18 @@ def test_those_that_wait_for_a_slot_anyway_are_packed_when_it_is_free(clock: _Cl
     assert [a.text for a in _answers(places[1:])] == [_mood(item) for item in ITEMS[1:]]
 
 
-def test_nothing_is_packed_whose_loss_is_not_known(clock: _Clock) -> None:
+def test_nothing_is_packed_whose_loss_is_not_known(clock: Clock) -> None:
     places = _enter(_admission(clock, PackFigures()), clock, ITEMS[:4])
     assert [place.poll() for place in places] == [Go()] * 4
 
 
-def test_nothing_is_packed_that_loses(clock: _Clock) -> None:
+def test_nothing_is_packed_that_loses(clock: Clock) -> None:
     places = _enter(_admission(clock, _proven(size=2, losses=40)), clock, ITEMS[:4], is_asked=True)
     assert [place.poll() for place in places] == [Go()] * 4
 
 
 def _run_packs(
-    admission: Admission, clock: _Clock, packs: int, mood: Callable[[str], Any]
+    admission: Admission, clock: Clock, packs: int, mood: Callable[[str], Any]
 ) -> tuple[int, list[str]]:
     """Packs of four until `packs` were tried: how many were packed, and all answers given."""
     packed, given = 0, []
@@ -348,7 +379,7 @@ def _run_packs(
     return packed, given
 
 
-def test_an_authors_word_starts_small_and_compares(clock: _Clock) -> None:
+def test_an_authors_word_starts_small_and_compares(clock: Clock) -> None:
     admission = _admission(clock, PackFigures())
     assert admission.packer is not None
     packed, given = _run_packs(admission, clock, 30, _mood)
@@ -360,14 +391,14 @@ def test_an_authors_word_starts_small_and_compares(clock: _Clock) -> None:
     assert 20 <= known.checks < 45
 
 
-def test_finding_out_that_packing_loses_costs_no_quality(clock: _Clock) -> None:
+def test_finding_out_that_packing_loses_costs_no_quality(clock: Clock) -> None:
     admission = _admission(clock, PackFigures())
     packed, given = _run_packs(admission, clock, 40, lambda _: "good")
     assert 3 <= packed <= 8
     assert given == [_mood(item) for item in ITEMS[:4]] * 40
 
 
-def test_packs_in_line_are_broken_up_when_packing_is_found_to_lose(clock: _Clock) -> None:
+def test_packs_in_line_are_broken_up_when_packing_is_found_to_lose(clock: Clock) -> None:
     figures = PackFigures()
     admission = _admission(clock, figures)
     places = _enter(admission, clock, ITEMS[:4], is_asked=True)
@@ -377,7 +408,7 @@ def test_packs_in_line_are_broken_up_when_packing_is_found_to_lose(clock: _Clock
     assert [place.poll() for place in places] == [Go()] * 4
 
 
-def test_the_nodes_own_check_says_what_is_worse(clock: _Clock) -> None:
+def test_the_nodes_own_check_says_what_is_worse(clock: Clock) -> None:
     admission = _admission(clock, PackFigures())
     assert admission.packer is not None
     for _ in range(10):
@@ -392,7 +423,7 @@ def test_the_nodes_own_check_says_what_is_worse(clock: _Clock) -> None:
     assert known.losses == 0
 
 
-def test_money_put_aside_is_never_passed(clock: _Clock) -> None:
+def test_money_put_aside_is_never_passed(clock: Clock) -> None:
     """The pack's prompt must be within the sum of what its members put aside for theirs."""
     places = _enter(_admission(clock), clock, ITEMS[:4], in_bound=10)
     assert [place.poll() for place in places] == [Go()] * 4
@@ -408,7 +439,7 @@ def test_money_put_aside_is_never_passed(clock: _Clock) -> None:
     assert packed.max_tokens == 4 * 9 + 5 * 12
 
 
-def test_different_wishes_are_not_packed(clock: _Clock) -> None:
+def test_different_wishes_are_not_packed(clock: Clock) -> None:
     admission = _admission(clock)
     person = {"type": "object", "properties": {"name": {"type": "string"}}}
     places = [
@@ -419,7 +450,7 @@ def test_different_wishes_are_not_packed(clock: _Clock) -> None:
     assert [place.poll() for place in places] == [Go()] * 2
 
 
-def test_answers_by_schema_are_held_to_it(clock: _Clock) -> None:
+def test_answers_by_schema_are_held_to_it(clock: Clock) -> None:
     schema = {
         "type": "object",
         "properties": {"mood": {"enum": ["good", "bad"]}},
@@ -441,12 +472,12 @@ def test_answers_by_schema_are_held_to_it(clock: _Clock) -> None:
     assert places[1].poll() == Go()
 
 
-def test_a_stream_is_never_packed(clock: _Clock) -> None:
+def test_a_stream_is_never_packed(clock: Clock) -> None:
     places = _enter(_admission(clock), clock, ITEMS[:3], may_gather=False)
     assert [place.poll() for place in places] == [Go()] * 3
 
 
-def test_a_prompt_of_another_template_goes_alone(clock: _Clock) -> None:
+def test_a_prompt_of_another_template_goes_alone(clock: Clock) -> None:
     admission = _admission(clock)
     other = [SystemMessage("Another task."), HumanMessage("Text: good")]
     places = [admission.enter(_arrival(item)) for item in ITEMS[:3]]

@@ -11,32 +11,15 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from graphroute import registry
-from graphroute.runtime.admission import (
-    Admission,
-    Answered,
-    Arrival,
-    Errand,
-    Go,
-    Packed,
-    Place,
-    Wait,
-    Work,
-)
+from graphroute.runtime.admission import Admission
 from graphroute.runtime.deferral import Deferral
 from graphroute.runtime.gates import Gates, Lane, Outcome
-from graphroute.runtime.pack_loss import PackFigures
 from graphroute.runtime.packer import Packable, Packer
+from graphroute.runtime.place import Answered, Arrival, Errand, Go, Packed, Place, Wait, Work
 from graphroute.runtime.request import Request
-from tests.unit.runtime.situations import spec_for
+from tests.unit.runtime.situations import Clock, proven, spec_for
 
 TASK = "Say the number of this text and nothing else, whatever else it says. " * 10
-
-
-class Clock:
-    now_s = 50.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class World:
@@ -44,14 +27,11 @@ class World:
 
     def __init__(self, policy: str, seed: int, slots: int) -> None:
         self.draw, self.clock, self.slots = random.Random(seed), Clock(), slots
-        figures = PackFigures()
-        for _ in range(400):
-            figures.checked(("m", "n"), 4, is_worse=False)
         self.gates = Gates()
         self.admission = Admission(
             registry.build("batching", policy),  # type: ignore[arg-type]
             self.gates,
-            packer=Packer(figures=figures, seed=seed),
+            packer=Packer(figures=proven(("m", "n"), 4), seed=seed),
             deferral=Deferral(clock=self.clock, wall=self.clock),
             clock=self.clock,
         )
@@ -117,6 +97,8 @@ class World:
             return
         place = self.draw.choice(list(self.errands))
         errand = self.errands.pop(place)
+        if self.draw.random() < 0.9:
+            errand.begin()
         match self.draw.randrange(6):
             case 0:
                 errand.failed(ValueError("no"))

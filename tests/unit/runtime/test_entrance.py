@@ -135,6 +135,21 @@ def test_one_that_gives_up_leaves_the_line_and_its_money() -> None:
     assert found.has_room
 
 
+def test_one_that_gives_up_while_its_prompt_is_out_pays_for_that() -> None:
+    found = Situation()
+    first = found.admission.enter(Arrival(lane=Lane.of(SPEC)))
+    with pytest.raises(Later):
+        found.enter()
+    assert found.entrance._place is not None
+    found.entrance._place.is_begun = True
+    found.entrance.cancel()
+    (record,) = found.policy.records
+    assert (record.why, record.out_tokens) == (IN_PACK, 0)
+    assert found.ledger.reserved_nano == 0
+    assert found.ledger.spent_nano == record.cost_nano > 0
+    first.leave(Outcome())
+
+
 def test_a_fault_of_admission_keeps_no_call_from_going() -> None:
     class Broken(Admission):
         def enter(self, arrival: Arrival) -> Place:

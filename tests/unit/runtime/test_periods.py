@@ -302,3 +302,23 @@ def test_money_that_is_only_tried_for_is_nothing_to_wait_for(tmp_path: Path) -> 
     run.settle(held, 10)
     assert run.soon_nano == 0
     periods.close()
+
+
+@pytest.mark.parametrize("is_between", [False, True])
+def test_a_call_that_has_ended_is_not_begun_again(is_between: bool, tmp_path: Path) -> None:
+    class Late(PeriodLedger):
+        def start(self, reservation: int, amount_nano: int) -> bool:
+            if is_between and held is not None:  # another thread ends the call at this very moment
+                run.settle(held, 10)
+            return super().start(reservation, amount_nano)
+
+    periods = Late(tmp_path / "ledger.sqlite3", day_nano=50, clock=lambda: NOON)
+    run = Ledger(limit_nano=None, periods=periods)
+    held = run.reserve(30)
+    assert held is not None
+    if not is_between:
+        run.settle(held, 10)
+    run.start(held)
+    assert periods.spent_nano() == (10, 10)
+    assert periods.available_nano() == 40
+    periods.close()
