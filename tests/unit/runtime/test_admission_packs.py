@@ -190,6 +190,7 @@ def test_packs_that_always_fail_are_soon_given_up(clock: Clock) -> None:
         places = _enter(admission, clock, ITEMS[:4], is_asked=True)
         if isinstance(found := places[0].poll(), Packed):
             failed += 1
+            found.errand.begin()
             found.errand.failed(ValueError("no answer"))
         for place in places:
             assert place.poll() == Go()
