@@ -90,7 +90,7 @@ def seen(prompt: str) -> tuple[Ints, Floats]:
     >>> bool((seen("two  WORDS")[0] == seen("Two words")[0]).all())
     True
     """
-    text = _bytes_of(prompt)
+    text = bytes_of(prompt)
     if not len(text):
         return np.zeros(0, np.int64), np.zeros(len(PLAIN), np.float64)
     words = _hashed(text)
@@ -117,19 +117,28 @@ def words_of(prompt: str) -> Ints:
     >>> bool(a == c), bool(a == b)
     (True, False)
     """
-    text = _bytes_of(prompt)
+    text = bytes_of(prompt)
     if not len(text):
         return np.zeros(0, np.int64)
     words = _hashed(text)
     return ((words ^ (words >> _HALF)) * _MIX_A >> _DOWN).view(np.int64)
 
 
-def _bytes_of(prompt: str) -> NDArray[np.uint8]:
+def bytes_of(prompt: str) -> NDArray[np.uint8]:
+    """The bytes that are read of a prompt, in small letters."""
     raw = clipped(prompt).lower().encode("utf-8", "replace")[:_LONGEST]
     return np.frombuffer(raw, np.uint8)
 
 
-def _hashed(text: NDArray[np.uint8]) -> Words:
+def firsts_of(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The first byte of each word of `bytes_of`, in the order of `words_of`."""
+    kind, edges = _edges(text)
+    begins = edges[:-1]
+    return np.asarray(text.take(begins[kind.take(begins) != 0]))
+
+
+def _edges(text: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Ints]:
+    """The class of each byte, and where words and what is between them start."""
     size = len(text)
     kind = _CLASS.take(text)
     # A word starts where the class changes, and at every mark, since marks stand alone. The end
@@ -137,7 +146,12 @@ def _hashed(text: NDArray[np.uint8]) -> Words:
     starts = np.ones(size + 1, np.bool_)
     np.not_equal(kind[1:], kind[:-1], out=starts[1:-1])
     starts[:-1] |= kind == 2
-    edges = starts.nonzero()[0]
+    return kind, starts.nonzero()[0]
+
+
+def _hashed(text: NDArray[np.uint8]) -> Words:
+    size = len(text)
+    kind, edges = _edges(text)
     prefix = np.zeros(size + 1, np.uint64)
     np.cumsum(_BYTE.take(text) * _P[:size], out=prefix[1:])
     sums = prefix.take(edges)

@@ -1,20 +1,18 @@
 """What all trained scorers share: from raw predictions per model to calibrated answers.
 
 A family predicts `raw[n, m]`, how well each of the models it was trained on does on a prompt, on
-any scale. Here that becomes, per model, a probability by Platt scaling on predictions for prompts
-that were left out of the fit (J. Platt, Probabilistic Outputs for Support Vector Machines, 1999);
-and from the probabilities
+any scale. Here that becomes, per model, a probability (`_platt`), with many models told by the kind
+of work (`_kinds`) which of them it suits; and from the probabilities
 
 - `difficulty`: the d at which models of these abilities would have this mean success (`ir.quality`)
-- `need`: how much a prompt needs the strong one of two models, what their router ranks by
+- `need`: how much a prompt needs the strong one of two models, what their router ranks by; of the
+  pair it was trained for, also by what the prompt looks like (`_gap`, `_forms`)
 - models that were not in the training: by their ability against the difficulty, so a router
   trained on one pair serves another pair without being trained again
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,23 +27,38 @@ from graphroute.ir.ability import ability
 from graphroute.ir.problem import Floats
 from graphroute.ir.quality import OFFSET, SLOPE
 from graphroute.protocols import Outcomes
-from graphroute.scorers import _store
+from graphroute.scorers import _gap, _kinds, _store
 from graphroute.scorers._folds import fold_of
+from graphroute.scorers._forms import FORMS, forms_of, needed, trust_of
+from graphroute.scorers._gap import Gap
+from graphroute.scorers._kinds import Kinds
+from graphroute.scorers._platt import Calibration, abilities, calibrated, sigmoid
 
 Progress = Callable[[str, float], None]
 _FOLDS = 4
+_OWN = 104_729
 _MANY = 4000
-_OPTION = re.compile(r"^A[.)] ", re.MULTILINE)
 _LOWEST, _HIGHEST = 0.01, 0.995
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Calibration:
-    """Per model: P = σ(scale · raw + shift); and its ability in [0, 1]."""
+class _LeftOut:
+    """Of prompts left out of a fit, NaN for others: raw[n, m] of the family, kinds[n, m] by the
+    kinds of work, looks[n] of the pair by the looks.
+    """
 
-    scale: Floats
-    shift: Floats
-    ability: Floats
+    raw: Floats
+    kinds: Floats
+    looks: Floats
+
+    @classmethod
+    def none(cls, data: Outcomes) -> _LeftOut:
+        shape = data.correct.shape
+        return cls(
+            raw=np.full(shape, np.nan),
+            kinds=np.full(shape, np.nan),
+            looks=np.full(shape[0], np.nan),
+        )
 
 
 class TrainedScorer:
@@ -58,6 +71,10 @@ class TrainedScorer:
         self._calibration: Calibration | None = None
         self._card: dict[str, Any] = {}
         self._pair = ("", "")
+        self._forms = np.zeros(len(FORMS))
+        self._gap: Gap | None = None
+        self._kinds: Kinds | None = None
+        self._by_kind = 0.0
 
     # -- what a family gives
 
@@ -88,7 +105,10 @@ class TrainedScorer:
         if not len(prompts):
             return np.zeros((0, len(self.models if models is None else models)))
         raw = self._raw(prompts)
-        own = np.clip(_sigmoid(raw * fitted.scale + fitted.shift), _LOWEST, _HIGHEST)
+        own = fitted.chances(raw)
+        if self._kinds is not None:
+            own = own + self._by_kind * _apart(self._kinds.of(prompts) - own)
+        own = np.clip(own, _LOWEST, _HIGHEST)
         if models is None:
             return own
         out = np.empty((len(prompts), len(models)))
@@ -98,7 +118,7 @@ class TrainedScorer:
                 out[:, j] = own[:, self.models.index(model)]
                 continue
             difficulty = self._difficulty(raw) if difficulty is None else difficulty
-            out[:, j] = _sigmoid(SLOPE * (ability(model)[0] - difficulty) + OFFSET)
+            out[:, j] = sigmoid(SLOPE * (ability(model)[0] - difficulty) + OFFSET)
         return np.clip(out, _LOWEST, _HIGHEST)
 
     def difficulty(self, prompts: Sequence[str]) -> list[float]:
@@ -113,15 +133,18 @@ class TrainedScorer:
         strong, weak: any model names; without them `strong` and `weak` if trained on models called
             so, else the two models with the most labels
 
-        For closed questions (answer options, or a question at the end) it is the gap between the
-        two chances of being right, `(P(strong) − P(weak) + 1) / 2`. Outcomes to learn from are of
-        that kind. Of an open request ("write …", "describe …") they say little about the strong
-        model, whose gap there is the weak one's chance to fail, at half its weight.
+        It is the gap between the two chances of being right, on the scale `(gap + 1) / 2`, as far
+        as prompts of that form were learned from; of other forms see `_forms`.
         """
-        both = self.success(prompts, (strong or self.strong, weak or self.weak))
+        pair = (strong or self.strong, weak or self.weak)
+        both = self.success(prompts, pair)
         gap = both[:, 0] - both[:, 1]
-        closed = np.fromiter(map(is_closed, prompts), np.bool_, len(prompts))
-        return np.asarray((np.where(closed, gap, (1 - both[:, 1]) / 2) + 1) / 2)
+        if self._gap is not None and pair == self._pair:
+            gap = self._gap.of(prompts, gap)
+        if pair[0] == pair[1]:
+            return np.full(len(prompts), 0.5)
+        gap = needed(prompts, gap, both[:, 1], trust_of(self._forms))
+        return np.asarray((gap + 1) / 2)
 
     @property
     def strong(self) -> str:
@@ -137,26 +160,18 @@ class TrainedScorer:
         """Learn from outcomes, and calibrate on predictions for prompts that were left out."""
         check(data)
         tell = progress if progress is not None else _silent
-        folds = np.array([fold_of(prompt, _FOLDS, seed) for prompt in data.prompts])
-        raw = np.full(data.correct.shape, np.nan)
-        # With many prompts one left-out part is enough to calibrate two numbers per model.
-        used = 1 if len(data.prompts) > _MANY else _FOLDS
-        for fold in range(used):
-            inside = np.flatnonzero(folds != fold)
-            outside = np.flatnonzero(folds == fold)
-            if not len(inside) or not len(outside):
-                continue
-            # A model without a label outside this fold has nothing to be fitted on there.
-            part = self._blank()
-            part.models = data.models
-            part._fit_raw(
-                data.rows(inside), seed=seed + fold, progress=_share(tell, fold, used + 1)
-            )
-            raw[outside] = part._raw([data.prompts[i] for i in outside])
-        self.models = data.models
-        self._fit_raw(data, seed=seed, progress=_share(tell, used, used + 1))
-        self._calibration = _calibrated(raw, data)
-        self._pair = _pair_of(data, self._calibration.ability)
+        able = abilities(data)
+        self.models, self._pair = data.models, _pair_of(data, able)
+        out = self._left_out(data, seed=seed, progress=_share(tell, 0.0, 0.6))
+        self._fit_raw(data, seed=seed, progress=_share(tell, 0.6, 0.9))
+        self._calibration = calibrated(out.raw, data, able)
+        pairs = self._pairs(data)
+        self._forms = np.bincount(
+            forms_of([data.prompts[i] for i in pairs]), minlength=len(FORMS)
+        ).astype(np.float64)
+        own = self._calibration.chances(out.raw)
+        self._fit_kinds(data, own, out, _share(tell, 0.9, 0.95))
+        self._fit_gap(data, own, out, seed, _share(tell, 0.95, 1.0))
         self._card = {
             "date": datetime.now(UTC).date().isoformat(),
             "prompts": len(data.prompts),
@@ -172,7 +187,12 @@ class TrainedScorer:
             "scale": fitted.scale,
             "shift": fitted.shift,
             "ability": fitted.ability,
+            "forms": self._forms,
         }
+        if self._gap is not None:
+            arrays |= self._gap.arrays()
+        if self._kinds is not None:
+            arrays |= {**self._kinds.arrays(), "kinds_share": np.array([self._by_kind])}
         _store.write(
             folder,
             self.name,
@@ -215,9 +235,10 @@ class TrainedScorer:
                 path=str(folder),
                 next_step="train again",
             )
-        self._restore(arrays, folder)
-        self._calibration = Calibration(scale=values[0], shift=values[1], ability=values[2])
         self._card = {k: v for k, v in card.items() if k not in ("format", "family", "models")}
+        self._restore(arrays, folder)
+        self._restore_rest(arrays, folder)
+        self._calibration = Calibration(scale=values[0], shift=values[1], ability=values[2])
         return self
 
     def describe(self) -> Mapping[str, object]:
@@ -231,6 +252,88 @@ class TrainedScorer:
         }
 
     # -- within
+
+    def _pairs(self, data: Outcomes) -> NDArray[np.int64]:
+        """Numbers of the prompts that both models of the pair answered."""
+        columns = [self.models.index(model) for model in self._pair]
+        return np.flatnonzero(np.isfinite(data.correct[:, columns]).all(1))
+
+    def _left_out(self, data: Outcomes, *, seed: int, progress: Progress) -> _LeftOut:
+        """What fits that did not see them say of prompts."""
+        # Other folds than those of an evaluation with the same seed, of which one would be empty.
+        folds = np.array([fold_of(prompt, _FOLDS, seed + _OWN) for prompt in data.prompts])
+        found = _LeftOut.none(data)
+        # With many prompts one left-out part is enough to calibrate a few numbers per model.
+        used = 1 if len(data.prompts) > _MANY else _FOLDS
+        for fold in range(used):
+            inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            if not len(inside) or not len(outside):
+                continue
+            tell = _share(progress, fold / used, (fold + 1) / used)
+            # A model without a label outside this fold has nothing to be fitted on there.
+            part, rest = self._blank(), data.rows(inside)
+            part.models, part._pair = self.models, self._pair
+            part._fit_raw(rest, seed=seed + fold, progress=_share(tell, 0.0, 0.8))
+            asked = [data.prompts[i] for i in outside]
+            found.raw[outside] = part._raw(asked)
+            if len(self.models) > 2 and (kinds := _kinds.fit(rest, progress=_silenced)) is not None:
+                found.kinds[outside] = kinds.of(asked)
+            if (gap := part._gap_of(rest, seed + fold)) is not None:
+                found.looks[outside] = gap.added(asked)
+        return found
+
+    def _gap_of(self, data: Outcomes, seed: int) -> Gap | None:
+        pairs = self._pairs(data)
+        if len(pairs) < _gap.LEAST:
+            return None
+        columns = [self.models.index(model) for model in reversed(self._pair)]
+        prompts = [data.prompts[i] for i in pairs]
+        return _gap.fit(prompts, data.correct[pairs][:, columns], seed=seed, progress=_silenced)
+
+    def _fit_kinds(self, data: Outcomes, own: Floats, out: _LeftOut, tell: Progress) -> None:
+        """The kinds of work, and how far they count for what tells models apart."""
+        usable = np.isfinite(out.kinds).all(1)
+        self._kinds, self._by_kind = None, 0.0
+        if not usable.any():
+            return
+        known = np.isfinite(data.correct[usable])
+        off = _apart(out.kinds[usable] - own[usable], known)
+        wanted = _apart(data.correct[usable] - own[usable], known)
+        share = float((off * wanted).sum()) / max(float((off**2).sum()), 1e-12)
+        if share > 0:
+            self._kinds = _kinds.fit(data, progress=lambda done: tell("telling kinds apart", done))
+            self._by_kind = min(share, 1.0)
+
+    def _fit_gap(
+        self, data: Outcomes, own: Floats, out: _LeftOut, seed: int, tell: Progress
+    ) -> None:
+        """What the looks of a prompt say of the pair, on the scale of prompts left out."""
+        tell("looking at prompts", 0.0)
+        self._gap = self._gap_of(data, seed)
+        strong, weak = (self.models.index(model) for model in self._pair)
+        outcome = data.correct[:, strong] - data.correct[:, weak]
+        usable = np.isfinite(outcome) & np.isfinite(out.looks)
+        if self._gap is None or not usable.any():
+            self._gap = None
+            return
+        total = own[:, strong] - own[:, weak] + out.looks
+        self._gap = self._gap.scaled(total[usable], outcome[usable])
+
+    def _restore_rest(self, arrays: Mapping[str, NDArray[Any]], folder: Path) -> None:
+        # Weights of an earlier version do not tell which forms of prompt they have seen.
+        arrays = {"forms": np.zeros(len(FORMS)), **arrays}
+        forms = _store.array(arrays, "forms", ndim=1, folder=folder).astype(np.float64)
+        if len(forms) != len(FORMS):
+            raise InvalidValue(
+                f"weights in {folder.name!r}: {len(forms)} forms of prompt, not {len(FORMS)}",
+                path=str(folder),
+                next_step="train again with this version",
+            )
+        self._forms = forms
+        self._gap = Gap.restored(arrays, folder, trained=forms)
+        self._kinds = Kinds.restored(arrays, folder, models=len(self.models))
+        if self._kinds is not None:
+            self._by_kind = float(_store.array(arrays, "kinds_share", ndim=1, folder=folder).mean())
 
     def _fitted(self) -> Calibration:
         if self._calibration is None:
@@ -247,16 +350,6 @@ class TrainedScorer:
         # The mean of the log-odds, not of the probabilities: one saturated model says little.
         odds = (raw * fitted.scale + fitted.shift).mean(1)
         return np.asarray(np.clip(level + (OFFSET - odds) / SLOPE, 0.0, 1.0))
-
-
-def is_closed(prompt: str) -> bool:
-    """Whether a prompt asks for one right answer rather than for a text.
-
-    >>> is_closed("What is 2 + 2?"), is_closed("Write a poem.")
-    (True, False)
-    """
-    end = prompt[-200:].rstrip()
-    return end.endswith(("?", "Answer:", "]")) or _OPTION.search(prompt[:20_000]) is not None
 
 
 def _pair_of(data: Outcomes, able: Floats) -> tuple[str, str]:
@@ -301,53 +394,22 @@ def check(data: Outcomes) -> None:
         )
 
 
-def _calibrated(raw: Floats, data: Outcomes) -> Calibration:
-    count = len(data.models)
-    scale, shift, able = np.ones(count), np.zeros(count), np.zeros(count)
-    for j, model in enumerate(data.models):
-        known = np.isfinite(data.correct[:, j]) & np.isfinite(raw[:, j])
-        scale[j], shift[j] = _platt(raw[known, j], data.correct[known, j])
-        able[j], source = ability(model)
-        if source == "default":
-            # Unknown to the tables ("strong", "weak"): as able as its mean success on these
-            # prompts says, if they are of middle difficulty.
-            mean = float(np.clip(np.nanmean(data.correct[:, j]), 0.02, 0.98))
-            able[j] = np.clip(0.5 + (math.log(mean / (1 - mean)) - OFFSET) / SLOPE, 0, 1)
-    return Calibration(scale=scale, shift=shift, ability=able)
+def _apart(values: Floats, known: NDArray[np.bool_] | None = None) -> Floats:
+    """values[n, m] less each prompt's mean over the models that are known there, 0 elsewhere."""
+    if known is None:
+        return np.asarray(values - values.mean(1, keepdims=True))
+    values = np.where(known, values, 0.0)
+    mean = values.sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    return np.asarray((values - mean) * known)
 
 
-def _platt(raw: Floats, correct: Floats) -> tuple[float, float]:
-    """Scale ≥ 0 and shift by Newton's method with a weak prior towards a flat answer."""
-    mean = float(np.clip(correct.mean(), 0.01, 0.99)) if len(correct) else 0.5
-    flat = math.log(mean / (1 - mean))
-    if len(correct) < 20 or float(np.std(raw)) < 1e-9:
-        return 0.0, flat
-    centre, spread = float(raw.mean()), float(raw.std())
-    x = (raw - centre) / spread
-    a, b = 0.0, flat
-    for _ in range(30):
-        p = _sigmoid(a * x + b)
-        weight = np.maximum(p * (1 - p), 1e-6)
-        slope = np.array([((p - correct) * x).sum() + a, (p - correct).sum() + 1e-3 * (b - flat)])
-        curve = np.array(
-            [[(weight * x * x).sum() + 1.0, (weight * x).sum()], [(weight * x).sum(), weight.sum()]]
-        )
-        step = np.linalg.solve(curve + 1e-9 * np.eye(2), slope)
-        a, b = a - float(step[0]), b - float(step[1])
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    # A prediction that ranks a model's prompts the wrong way round has learned nothing.
-    a = max(a, 0.0) / spread
-    return (a, b - a * centre) if a > 0 else (0.0, flat)
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -40, 40))))
+def _silenced(_done: float) -> None:
+    return None
 
 
 def _silent(_what: str, _share_done: float) -> None:
     return None
 
 
-def _share(tell: Progress, part: int, parts: int) -> Progress:
-    return lambda what, done: tell(what, (part + done) / parts)
+def _share(tell: Progress, low: float, high: float) -> Progress:
+    return lambda what, done: tell(what, low + (high - low) * done)
