@@ -32,6 +32,7 @@ from graphroute.learning import Past
 from graphroute.memory import MemoryLimit
 from graphroute.planner import make_plan
 from graphroute.pool import Models, Pool, build_pool
+from graphroute.promoted import scorer_in_use, told
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
 from graphroute.runtime.canonical import digest
 from graphroute.runtime.periods import PeriodLedger
@@ -112,10 +113,12 @@ class Compilation:
         *,
         observed: Observed | None = None,
         judged: Mapping[tuple[str, str], Evidence] | None = None,
+        prompts: PromptScorer | None = None,
     ) -> Plan:
         """Plan over the pool; a pool of the graph's own models leaves every node its own.
 
         observed, judged: what earlier runs showed, and how their answers were found
+        prompts: the scorer that is in use
         """
         graph, pool = self.planned(inventory), inventory.pool
         step_scorer = registry.build("scorers", "structural")
@@ -132,6 +135,7 @@ class Compilation:
             step_scorer=step_scorer,
             observed=observed,
             qualities=learning.levelled(judged or {}, graph, pool.catalog, step_scorer),
+            prompt_scorer=told(prompts),
         )
 
         def plan_graph(graph: Graph, *, memory_limit_bytes: int | None) -> Plan:
@@ -162,8 +166,12 @@ class Compilation:
             return None
         return PeriodLedger(self.store / "ledger.sqlite3", day_nano=day, month_nano=month)
 
+    def in_use(self, base: PromptScorer | None) -> PromptScorer | None:
+        """The scorer that looks at each prompt: as learning has it, if earlier runs count."""
+        return base if self.learn is False else scorer_in_use(self.store, base)
+
     def prompts(self) -> PromptScorer | None:
-        """The scorer that looks at each prompt; None, logged, where the default one is broken."""
+        """The scorer as it ships or was given; None, logged, where the default one is broken."""
         if not isinstance(self.scorer, str):
             return self.scorer
         try:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphroute import keeping, learning, serving
+from graphroute import keeping, learning, retraining, serving
 from graphroute.compilation import Inventory, compilation
 from graphroute.errors import InfeasibleBudget
 from graphroute.ir.facts import Observed
@@ -27,6 +27,7 @@ from graphroute.learning import Past
 from graphroute.memory import MemoryLimit
 from graphroute.planning.observe import observe
 from graphroute.pool import Models
+from graphroute.promoted import PlanJournal
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer
 from graphroute.providers._openai_batch import service_for
 from graphroute.report import Report
@@ -75,7 +76,8 @@ def plan(
     )
     there = job.inventory()
     past = job.past(there, keeping.record_store(job.kept))
-    return job.plan(there, observed=_observed(past, (), there), judged=past.evidence)
+    seen = _observed(past, (), there)
+    return job.plan(there, observed=seen, judged=past.evidence, prompts=job.in_use(job.prompts()))
 
 
 def optimize(
@@ -153,7 +155,9 @@ def optimize(
     there = job.inventory()
     past = job.past(there, records)
     seen = _observed(past, (), there)
-    made = _feasible(job.plan(there, observed=seen, judged=past.evidence))
+    base = job.prompts()
+    prompts = job.in_use(base)
+    made = _feasible(job.plan(there, observed=seen, judged=past.evidence, prompts=prompts))
     is_bound = job.budget.is_limited or job.deadline_s is not None or job.objective == "cost"
     if is_bound and made.assignments:
         made.rest(Happened())  # builds its tables now, not inside the first run that needs them
@@ -161,7 +165,7 @@ def optimize(
         logger.warning("%s", warning)
     pool = there.pool
     served = serving.caches(job.cache, store=job.store)
-    prompts = job.prompts()
+    options = learning.stated(job.learn)
     policy = Policy(
         plan=made,
         catalog=pool.catalog,
@@ -185,6 +189,7 @@ def optimize(
         ),
         batch_service=service_for,
         keep_text=job.kept.keep_text,
+        features=retraining.features(options, base),
     )
     if records is not None:
         records.describe(keeping.shape_of(made))
@@ -192,12 +197,15 @@ def optimize(
     def replan() -> Plan:
         now = job.inventory()
         seen = _observed(past, policy.records, now)
-        policy.plan = _feasible(job.plan(now, observed=seen, judged=learnt.evidence()))
+        prompts = job.in_use(base)
+        made = _feasible(job.plan(now, observed=seen, judged=learnt.evidence(), prompts=prompts))
+        if made.prompt_scorer != policy.plan.prompt_scorer:
+            policy.score_by(prompts, share=share_of(prompts))
+        policy.plan = made
         policy.catalog, policy.own = now.pool.catalog, now.pool.own
         policy.open, policy.chats = now.pool.open, now.pool.chats
-        return policy.plan
+        return made
 
-    options = learning.stated(job.learn)
     learnt = learning.begun(
         options,
         past,
@@ -205,17 +213,20 @@ def optimize(
         has_choice=job.models is not None,
         seed=job.seed,
     )
+    retrainer = retraining.beside(options, records, job.store, base, then=replan)
     learning.attach(
         learnt,
         policy,
         keep=None if records is None else records.add,
         replan=None if options is None else replan,
+        retrainer=retrainer,
+        journal=None if records is None else PlanJournal(job.store),
     )
 
     def report(shared: Policy) -> Report:
         return Report.of(shared.records, plan=shared.plan, alarms=learnt.alarms)
 
-    feedback = learning.taught_by(keeping.feedback_on(policy, records), learnt, policy)
+    feedback = learning.taught_by(keeping.feedback_on(policy, records), learnt, policy, retrainer)
     routing = Routing(
         policy,
         report=report,

@@ -35,8 +35,10 @@ from graphroute.ir.tally import Span
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
 from graphroute.learners._loop import Learning
+from graphroute.learners._retrainer import Retrainer
 from graphroute.learners._sums import parts_of
 from graphroute.learners._watch import Watch
+from graphroute.promoted import PlanJournal
 from graphroute.protocols import DriftDetector, Learner, StepScorer
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.shadow import Shadow
@@ -152,15 +154,17 @@ def begun(
             value=options.detector,
             next_step="use detector='page_hinkley'",
         )
+    watch = Watch(
+        share=_detectors(options.detector, of_amounts=False),
+        amount=_detectors(options.detector, of_amounts=True),
+    )
+    watch.remember(past.records)
     return Learning(
         options,
         start=past.evidence,
         budget_nano=budget_nano,
         learner=learner if has_choice else None,
-        watch=Watch(
-            share=_detectors(options.detector, of_amounts=False),
-            amount=_detectors(options.detector, of_amounts=True),
-        ),
+        watch=watch,
     )
 
 
@@ -182,22 +186,37 @@ def attach(
     *,
     keep: Callable[[CallRecord], None] | None,
     replan: Callable[[], Any] | None,
+    retrainer: Retrainer | None = None,
+    journal: PlanJournal | None = None,
 ) -> None:
     """Let every finished call teach, and let the plan follow.
 
     keep: takes each record as well; replan: called, in the thread of the call that ended, when
         enough is new; None where nobody plans by itself
+    retrainer: told of answers that were judged, and of drift; journal: of plans that changed
     """
 
     def sink(record: CallRecord) -> None:
+        alarms = len(learning.alarms)
         learning.note(record)
+        new = learning.alarms[alarms:]
         if keep is not None:
             keep(record)
+        if retrainer is not None:
+            if new:
+                retrainer.drifted()
+            if record.quality is not None and record.features:
+                retrainer.judged()
         if replan is not None and learning.is_due():
+            before = policy.plan
             try:
                 replan()
             except GraphrouteError as fault:
                 logger.warning("the plan stays as it is: %s", fault)
+            else:
+                if journal is not None:
+                    why = str(new[-1]) if new else "enough judged answers are new"
+                    journal.planned(before, policy.plan, why=why)
 
     policy.sink = sink
     if learning.shadows:
@@ -211,13 +230,19 @@ def attach(
 GiveFeedback = Callable[[str, object, str | None, str], None]
 
 
-def taught_by(give: GiveFeedback, learning: Learning, policy: Policy) -> GiveFeedback:
+def taught_by(
+    give: GiveFeedback, learning: Learning, policy: Policy, retrainer: Retrainer | None = None
+) -> GiveFeedback:
     """Feedback that is learnt from as well."""
 
     def also(run_id: str, score: object, node: str | None, reason: str) -> None:
-        known = len(policy.credits)
+        known, alarms = len(policy.credits), learning.alarms
         give(run_id, score, node, reason)
         new: Sequence[Credit] = [c for c in policy.credits[known:] if c.run_id == run_id]
         learning.credit(new, policy.records)
+        if retrainer is not None:
+            if learning.alarms != alarms:
+                retrainer.drifted()
+            retrainer.judged(sum(credit.weight for credit in new))
 
     return also

@@ -21,7 +21,7 @@ from graphroute.ir.profile import Profile
 from graphroute.planning import punctual
 from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
-from graphroute.planning.formulate import Known, Limits, check_deadline, formulate
+from graphroute.planning.formulate import Known, Limits, check_deadline, check_memory, formulate
 from graphroute.planning.options import Packing
 from graphroute.planning.posterior import weigh
 from graphroute.planning.replan import Replanner
@@ -92,6 +92,7 @@ def make_plan(
     (all of them together), `InvalidValue` for a bad deadline.
     """
     check_deadline(deadline_s)
+    check_memory(memory_limit_bytes)
     if objective not in ("quality", "cost", "latency"):
         raise InvalidValue(
             f"objective={objective!r}",

@@ -50,6 +50,8 @@ FLOORS: dict[str, int] = {
     "compiler": 4,
     "keeping": 4,
     "learning": 4,
+    "promoted": 4,
+    "retraining": 4,
     "serving": 4,
     "cli": 5,
     "compat": 5,

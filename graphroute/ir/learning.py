@@ -91,6 +91,9 @@ class Learn:
     replan_after: judged answers after which the graph is planned again, at least; later on when
         they are a tenth of all, or a third of those of some model at a node; a drift plans again
         at once
+    retrain_after: judged answers after which the prompt scorer is adapted to the store's, at most
+        so often (a quarter of them after a drift), and put in use if that is better on later ones;
+        0 never does
     on_drift: called with each `Alarm`; what it raises is logged
 
     >>> Learn(explore_share=0.05).learner
@@ -105,6 +108,7 @@ class Learn:
     half_life: float = 2_000.0
     half_life_days: float = 60.0
     replan_after: int = 20
+    retrain_after: int = 500
     on_drift: Callable[[Alarm], object] | None = None
 
     def __post_init__(self) -> None:
@@ -114,6 +118,7 @@ class Learn:
             ("half_life", 1.0, math.inf),
             ("half_life_days", 1e-3, math.inf),
             ("replan_after", 1, math.inf),
+            ("retrain_after", 0, math.inf),
         ):
             value = getattr(self, name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -204,7 +204,9 @@ class SolverReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """A limit of a conflict: what it is, and the smallest value that would end the conflict."""
+    """A limit of a conflict, and the smallest value with which there is a plan while all other
+    limits stay; None where there is no such value.
+    """
 
     limit: str
     value: float
@@ -216,7 +218,8 @@ class Infeasible:
     """Why there is no plan: the limit that fails, its value, and the smallest one that works.
 
     conflict: the smallest set of limits that cannot be kept together; each entry says how far it
-        would have to move if the others stay
+        would have to move if all others stay
+    together: where moving one is not enough, all that must move, with values that do together
     """
 
     limit: str
@@ -224,6 +227,7 @@ class Infeasible:
     needed: float | None
     message: str
     conflict: tuple[Conflict, ...] = ()
+    together: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +272,8 @@ class Plan:
 
     `assignments` covers the nodes that may call a model. `feasible` False: `infeasible` says why
     and the assignments are empty. `planned_s` is the expected time that the plan was held to, so
-    that enough runs end by `deadline_s`.
+    that enough runs end by `deadline_s`. `prompt_scorer` looks at each prompt while the graph runs,
+    `""`: nobody does.
     """
 
     schema: Literal["graphroute.plan/1"] = SCHEMA
@@ -288,6 +293,7 @@ class Plan:
     time_price: Amount = 0.0
     critical_path: tuple[str, ...] = ()
     parallel_groups: tuple[tuple[str, ...], ...] = ()
+    prompt_scorer: str = ""
 
     def assignment(self, node: str) -> Assignment | None:
         """The assignment of a node, None where it calls no model."""

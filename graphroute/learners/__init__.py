@@ -13,6 +13,8 @@
 | `_versions` | has another model been put behind a name? |
 | `_kinds` | are the prompts of a node still of the kind they were? |
 | `_allowance` | what may be spent on asking others |
+| `_judged` | judged answers that a scorer can learn from |
+| `_retrainer` | when to try to learn a better scorer |
 | `_explorer` | which calls may be experimented with, and on whom |
 """
 

@@ -129,6 +129,16 @@ class Policy:
             planned is not None and planned.privacy_local
         )
 
+    def score_by(self, prompts: Prompts | None, *, share: float) -> None:
+        """Score prompts by another scorer, whose departures count by `share`, from now on.
+
+        What is usual at each node begins anew, on the new scale; no call leans while it changes.
+        """
+        self.text_share = 0.0
+        self.usual = Usual()
+        self.prompts = prompts
+        self.text_share = share
+
     def features_of(self, messages: Sequence[BaseMessage]) -> str:
         """The features of a prompt for its record; `""` where none are kept, or its scorer fails.
 

@@ -1,4 +1,4 @@
-"""What outlives a process: one SQLite file of call records, verdicts and credits.
+"""What outlives a process: SQLite files of call records with verdicts, and of promotions.
 
 | file | its job |
 |---|---|
@@ -9,6 +9,7 @@
 | `read` | records, nodes of a run and credits back |
 | `tally` | sums for a report, in SQL |
 | `records` | `RecordStore`: all of it behind one object |
+| `promotions` | the log of what learning has put in use, and one step back |
 """
 
 from __future__ import annotations
