@@ -22,7 +22,8 @@ from graphroute.solvers import auto
 class Run:
     """One run so far, as the policies may see it.
 
-    prices[m]: factor on the planned price; is_hit: the shock of the scenario has come; asked: node → models that have answered it, in order
+    prices[m]: factor on the planned price; is_hit: the shock of the scenario has come
+    asked: node → models that have answered it, in order
     """
 
     spent_usd: float = 0.0

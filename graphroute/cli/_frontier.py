@@ -34,7 +34,7 @@ def show(plan: Plan, points: Sequence[Point], console: Console) -> None:
             usd(point.cost_usd),
             f"{point.quality:.3f}",
             f"{point.latency_s:.1f} s",
-            *map(escape, point.models if len(nodes) <= MOST_COLUMNS else (_counted(point),)),
+            *map(escape, _named(point) if len(nodes) <= MOST_COLUMNS else (_counted(point),)),
         )
     console.print(table)
     count = len(points)
@@ -46,8 +46,20 @@ def show(plan: Plan, points: Sequence[Point], console: Console) -> None:
     )
 
 
+def _named(point: Point) -> list[str]:
+    """The models of each node, those that come after the first in the order they are asked."""
+    return [
+        ", then ".join((model, *then))
+        for model, then in zip(point.models, _after(point), strict=True)
+    ]
+
+
+def _after(point: Point) -> tuple[tuple[str, ...], ...]:
+    return point.then or ((),) * len(point.models)
+
+
 def _counted(point: Point) -> str:
-    counts = Counter(point.models).most_common()
+    counts = Counter(_named(point)).most_common()
     return ", ".join(f"{count} × {name}" for name, count in counts)
 
 
@@ -63,6 +75,11 @@ def data(plan: Plan, points: Sequence[Point]) -> dict[str, Any]:
                 "latency_s": point.latency_s,
                 "is_the_plan": is_the_plan(plan, point),
                 "models": dict(zip(nodes, point.models, strict=True)),
+                "then": {
+                    node: list(then)
+                    for node, then in zip(nodes, _after(point), strict=True)
+                    if then
+                },
             }
             for point in points
         ],

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from graphroute.ir.explain import in_time, served_by
 from graphroute.ir.plan import Plan
 from graphroute.report.text import usd
 
@@ -21,11 +22,11 @@ def show(plan: Plan, console: Console | None = None) -> None:
     for step in plan.assignments:
         table.add_row(
             escape(step.node),
-            escape(step.model),
+            escape(served_by(step)),
             f"{step.complexity:.2f}",
             f"{step.expected_visits:.3g}",
             f"{step.quality:.2f}",
-            "unknown" if step.model in unpriced else usd(step.cost_usd),
+            "unknown" if unpriced & {step.model, *step.then} else usd(step.cost_usd),
             f"{step.latency_s:.1f} s",
         )
     totals = plan.totals
@@ -40,7 +41,7 @@ def show(plan: Plan, console: Console | None = None) -> None:
         style="bold",
     )
     console.print(table)
-    if unpriced & {step.model for step in plan.assignments}:
+    if unpriced & {name for step in plan.assignments for name in (step.model, *step.then)}:
         console.print("[yellow]without[/] the steps whose model has no known price:")
     worst = "not bounded" if totals.cost_worst_usd is None else usd(totals.cost_worst_usd)
     limit = plan.budget.per_run_usd
@@ -50,6 +51,8 @@ def show(plan: Plan, console: Console | None = None) -> None:
         + ("no budget" if limit is None else f"budget {usd(limit)}"),
         highlight=False,
     )
+    if share := in_time(plan):
+        console.print(f"time of a run: {totals.latency_s:.1f} s expected; {share}", highlight=False)
     gap = f", gap {plan.solver.gap:.2%}".replace("%", " %")
     console.print(f"solver: {plan.solver.name}, {plan.solver.status}{gap}", highlight=False)
     for step in plan.assignments:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphroute.ir.explain import served_by
+
 if TYPE_CHECKING:
     from graphroute.ir.plan import Assignment, Plan
 
@@ -74,8 +76,8 @@ def compare(before: Plan, after: Plan) -> Difference:
         changes.append(
             Change(
                 node=node,
-                before=_words(a) if a else None,
-                after=_words(b) if b else None,
+                before=served_by(a) if a else None,
+                after=served_by(b) if b else None,
                 cost_change_usd=(b.cost_usd if b else 0.0) - (a.cost_usd if a else 0.0),
                 quality_change=b.quality - a.quality if a and b else 0.0,
             )
@@ -93,16 +95,3 @@ def compare(before: Plan, after: Plan) -> Difference:
 
 def _option(a: Assignment) -> tuple[object, ...]:
     return a.model, a.kind, a.then, a.batch
-
-
-def _words(a: Assignment) -> str:
-    names = ", then ".join((a.model, *a.then))
-    return (
-        names
-        + {
-            "single": "",
-            "iterations": " by round",
-            "cascade": " by check",
-            "packed": f" with {a.batch} tasks a prompt",
-        }[a.kind]
-    )

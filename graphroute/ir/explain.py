@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 from graphroute.ir.plan import Assignment, Plan, RunnerUp
 
@@ -31,6 +32,26 @@ def money(usd: float) -> str:
     ('$0.0004', '$1.5', '$0')
     """
     return f"${usd:.3g}" if abs(usd) < 1000 else f"${usd:,.0f}"
+
+
+def served_by(a: Assignment) -> str:
+    """The models of a step in a few words: `small, then big by check`."""
+    runs = [(name, len(list(same))) for name, same in groupby((a.model, *a.then))]
+    names = ", then ".join(f"{n} × {name}" if n > 1 else name for name, n in runs)
+    how = {
+        "single": "",
+        "iterations": " by round",
+        "cascade": " by check",
+        "packed": f" with {a.batch} tasks a prompt",
+    }
+    return names + how[a.kind]
+
+
+def in_time(plan: Plan) -> str:
+    """How many runs end by the deadline, in words; empty where there is none."""
+    if plan.totals.on_time is None or plan.deadline_s is None:
+        return ""
+    return f"{100 * plan.totals.on_time:.0f} % of runs end by the deadline of {plan.deadline_s:g} s"
 
 
 def points(change: float) -> str:
@@ -74,9 +95,8 @@ def _price(plan: Plan) -> list[str]:
             else ""
         )
         lines.append(f"The deadline of {plan.deadline_s:g} s binds{worth}.")
-    if plan.totals.on_time is not None:
-        share = f"{100 * plan.totals.on_time:.0f} %"
-        lines.append(f"About {share} of runs end by the deadline of {plan.deadline_s:g} s.")
+    if share := in_time(plan):
+        lines.append(f"About {share}.")
     if plan.critical_path:
         lines.append(f"The run waits longest for {' → '.join(plan.critical_path)}.")
     return lines
@@ -143,7 +163,10 @@ def _option(a: Assignment) -> list[str]:
             f"  where the check refuses the answer {steps} is asked; {asked:.2f} calls a visit."
         ]
     if a.kind == "packed":
-        return [f"  up to {a.batch} tasks go into one prompt."]
+        return [
+            f"  up to {a.batch} tasks go into one prompt, {a.expected_calls:.3g} calls into "
+            f"{a.expected_calls / a.batch:.3g} or more."
+        ]
     return []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from graphroute.ir.explain import money
+from graphroute.ir.explain import in_time, money, served_by
 from graphroute.ir.plan import Plan
 
 _HEAD = ("node", "model", "complexity", "visits", "quality", "USD per run", "s", "why")
@@ -20,7 +20,7 @@ def to_html(plan: Plan) -> str:
             f"<td>{escape(cell)}</td>"
             for cell in (
                 a.node,
-                a.model,
+                served_by(a),
                 f"{a.complexity:.2f}",
                 f"{a.expected_visits:.3g}",
                 f"{a.quality:.3f}",
@@ -36,6 +36,7 @@ def to_html(plan: Plan) -> str:
         f"quality {t.quality:.3f}, {money(t.cost_expected_usd)} per run expected "
         f"(95 %: {money(t.cost_p95_usd)}), {t.latency_s:.1f} s"
     )
+    foot += f", {share}" if (share := in_time(plan)) else ""
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
         f"<table><caption>{escape(plan.graph.name)}: {escape(foot)}</caption>"

@@ -1,11 +1,14 @@
 """A plan as a Mermaid flowchart: one colour per model, a legend, subgraphs as boxes.
 
+A node that more than one model may serve has the colour of the first and names them all.
+
 Names are the user's and may hold anything, so nodes get numbers as ids and names stand only in
 quoted labels, with everything Mermaid reads as syntax written as a character entity.
 """
 
 from __future__ import annotations
 
+from graphroute.ir.explain import served_by
 from graphroute.ir.graph import END, START
 from graphroute.ir.plan import Plan
 
@@ -25,7 +28,8 @@ COLOURS = (
 
 def to_mermaid(plan: Plan) -> str:
     """The flowchart; nodes without a model are white, local models have a thick border."""
-    used = list(dict.fromkeys(a.model for a in plan.assignments))
+    first = [a.model for a in plan.assignments]
+    used = list(dict.fromkeys([*first, *(name for a in plan.assignments for name in a.then)]))
     style = {model: f"m{i}" for i, model in enumerate(used)}
     local = {m.name for m in plan.models if m.local}
     ids = _ids(plan)
@@ -67,7 +71,7 @@ def escape(text: str) -> str:
     'a #34;b#34; #60;c#62;'
     """
     return "".join(
-        c if c.isalnum() or c in " _-.:/,()$%→" else f"#{ord(c)};" for c in text.replace("\n", " ")
+        c if c.isalnum() or c in " _-.:/,()$%→×" else f"#{ord(c)};" for c in text.replace("\n", " ")
     )
 
 
@@ -90,7 +94,7 @@ def _node(plan: Plan, name: str, node_id: str, style: dict[str, str]) -> str:
     found = plan.assignment(name)
     if found is None:
         return f'{node_id}["{escape(short)}"]'
-    return f'{node_id}["{escape(short)}<br/>{escape(found.model)}"]:::{style[found.model]}'
+    return f'{node_id}["{escape(short)}<br/>{escape(served_by(found))}"]:::{style[found.model]}'
 
 
 def _arrow(label: str, probability: float) -> str:

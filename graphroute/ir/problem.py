@@ -218,7 +218,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A limit that takes part in a conflict, and the smallest value that would end it alone."""
+    """A limit that takes part in a conflict, and the smallest value with which there is a plan
+    while all other limits stay; None where there is no such value.
+    """
 
     name: str
     value: float
@@ -236,6 +238,7 @@ class Solution:
         bind; time_price: the same per second of the deadline
     limit: where infeasible, the limit that fails; needed: the smallest value of it that works
     conflict: where infeasible, the smallest set of limits that cannot be kept together
+    together: where moving one limit is not enough, all that must move, with values that do
     """
 
     status: Status
@@ -250,3 +253,4 @@ class Solution:
     limit: str = ""
     needed: float | None = None
     conflict: tuple[Limit, ...] = ()
+    together: tuple[Limit, ...] = ()

@@ -231,6 +231,17 @@ def check_deadline(deadline_s: float | None) -> None:
         )
 
 
+def check_memory(limit_bytes: int | None) -> None:
+    """A memory limit is a whole number of bytes, at least 0."""
+    is_whole = isinstance(limit_bytes, int) and not isinstance(limit_bytes, bool)
+    if limit_bytes is not None and not (is_whole and limit_bytes >= 0):
+        raise InvalidValue(
+            f"memory_limit_bytes={limit_bytes!r}",
+            value=limit_bytes,
+            next_step="use a whole number of bytes ≥ 0, or None for no limit",
+        )
+
+
 def _floor(
     node: Node,
     catalog: Catalog,

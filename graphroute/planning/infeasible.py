@@ -5,6 +5,9 @@ from __future__ import annotations
 from graphroute.ir.plan import Conflict, Infeasible
 from graphroute.ir.problem import Limit, Problem, Solution
 
+MOST_NODES = 5
+"""Nodes without a model that a message tells of."""
+
 _WORDS = {
     "budget": ("a budget of ${:.6g} per run", "raise the budget to ${:.6g}"),
     "deadline": ("a deadline of {:.6g} s", "give it {:.6g} s"),
@@ -28,18 +31,27 @@ def report(problem: Problem, solution: Solution) -> Infeasible | None:
         return Infeasible(
             limit="models", value=None, needed=None, message=_no_model(problem), conflict=()
         )
-    conflict = solution.conflict
+    conflict, together = solution.conflict, solution.together
     limits = " and ".join(_WORDS[c.name][0].format(c.value) for c in conflict)
-    ways = [_WORDS[c.name][1].format(_up(c)) for c in conflict if c.needed is not None]
+    ways = [_words(c) for c in conflict if c.needed is not None]
     verb = "is too little" if len(conflict) == 1 else "cannot be kept together"
-    advice = " or ".join(ways) or "add a model to the pool"
+    advice = " or ".join(ways) or " and ".join(map(_words, together)) or "add a model to the pool"
     return Infeasible(
         limit=solution.limit,
-        value=conflict[0].value if conflict else None,
+        value=next((c.value for c in (*conflict, *together) if c.name == solution.limit), None),
         needed=solution.needed,
         message=f"{limits} {verb} for any plan; {advice}",
-        conflict=tuple(Conflict(limit=c.name, value=c.value, needed=c.needed) for c in conflict),
+        conflict=tuple(map(_told, conflict)),
+        together=tuple(map(_told, together)),
     )
+
+
+def _told(limit: Limit) -> Conflict:
+    return Conflict(limit=limit.name, value=limit.value, needed=limit.needed)
+
+
+def _words(limit: Limit) -> str:
+    return _WORDS[limit.name][1].format(_up(limit))
 
 
 def _up(limit: Limit) -> float:
@@ -56,4 +68,6 @@ def _no_model(problem: Problem) -> str:
             continue
         why = [f"{m.model} ({m.reason})" for m in problem.masks if m.node == node]
         parts.append(f"node {node!r} has no model left: {'; '.join(why)}")
+    if len(parts) > MOST_NODES:
+        parts = [*parts[:MOST_NODES], f"and {len(parts) - MOST_NODES} more nodes"]
     return " | ".join(parts) + "; add a model that may serve it, or relax the hint"

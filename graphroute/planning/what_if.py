@@ -16,7 +16,7 @@ from graphroute.ir.hints import Budget, Objective
 from graphroute.ir.plan import Plan, Point
 from graphroute.ir.problem import Mask, Problem
 from graphroute.ir.rest import Happened, Rest
-from graphroute.planning.formulate import Limits, check_deadline
+from graphroute.planning.formulate import Limits, check_deadline, check_memory
 from graphroute.planning.replan import Replanner
 
 POINTS = 12
@@ -55,6 +55,7 @@ class WhatIf:
             check_deadline(deadline_s)
             limits = replace(limits, deadline_s=deadline_s)
         if memory_limit_bytes is not None:
+            check_memory(memory_limit_bytes)
             limits = replace(limits, memory_bytes=memory_limit_bytes)
         return self.plan_under(money, limits, self.objective, without_model or "")
 

@@ -169,21 +169,41 @@ def test_a_larger_budget_is_never_worse(problem: Problem, factor: float) -> None
     assert values[1] >= values[0] - 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(problem=problems())
 def test_what_an_infeasible_problem_needs_is_enough_and_no_less(problem: Problem) -> None:
     found = SOLVERS["auto"].solve(problem, time_limit_s=10.0)
     if found.status != "infeasible" or found.limit == "models":
         return
+    given = {
+        name: float(value)
+        for name, value in (
+            ("budget", problem.budget_usd),
+            ("deadline", problem.deadline_s),
+            ("memory", problem.memory_limit_bytes),
+        )
+        if value is not None
+    }
+
+    def status(limits: dict[str, float]) -> str:
+        return SOLVERS["auto"].solve(limited(problem, limits), time_limit_s=10.0).status
+
+    names = [limit.name for limit in found.conflict]
+    assert status({name: given[name] for name in names}) == "infeasible"
+    for left_out in names:
+        assert status({name: given[name] for name in names if name != left_out}) != "infeasible"
     for limit in found.conflict:
-        others = {c.name: c.value for c in found.conflict if c.name != limit.name}
         if limit.needed is None:
             continue
-        enough = limited(problem, others | {limit.name: limit.needed})
-        assert SOLVERS["auto"].solve(enough, time_limit_s=10.0).status != "infeasible"
+        assert status(given | {limit.name: limit.needed}) != "infeasible"
         if limit.name != "memory" and limit.needed > 1e-6:
-            less = limited(problem, others | {limit.name: limit.needed * 0.999})
-            assert SOLVERS["auto"].solve(less, time_limit_s=10.0).status == "infeasible"
+            assert status(given | {limit.name: limit.needed * 0.999}) == "infeasible"
+    if all(limit.needed is None for limit in found.conflict):
+        moved = {limit.name: limit.needed or 0.0 for limit in found.together}
+        assert status(given | moved) != "infeasible"
+        assert len(moved) > 1
+    else:
+        assert found.together == ()
 
 
 def limited(problem: Problem, limits: dict[str, float]) -> Problem:

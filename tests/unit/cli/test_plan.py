@@ -39,6 +39,36 @@ def test_table_says_model_cost_and_reason(command: Command) -> None:
         assert word in done.out
 
 
+def test_table_tells_checks_and_the_chance_to_be_in_time(command: Command, tmp_path: Path) -> None:
+    target = tmp_path / "checked.py"
+    target.write_text(
+        "from langgraph.graph import START, StateGraph\n"
+        "from graphroute import Model, route\n"
+        "from graphroute.providers.scripted import ScriptedChat\n"
+        "big, mini = ScriptedChat(name='big'), ScriptedChat(name='mini')\n"
+        "@route(verify=lambda messages, reply: True)\n"
+        "def answer(state):\n"
+        "    return {'text': big.invoke(state['text']).text}\n"
+        "builder = StateGraph(dict)\n"
+        "builder.add_node('answer', answer)\n"
+        "builder.add_edge(START, 'answer')\n"
+        "graph = builder.compile()\n"
+        "POOL = [Model('s:big', big, price_in_usd=20.0, price_out_usd=20.0, quality=0.97),\n"
+        "        Model('s:mini', mini, price_in_usd=1.0, price_out_usd=1.0, quality=0.8)]\n"
+    )
+    words = ("plan", f"{target}:graph", "--models", f"{target}:POOL", "--deadline", "90")
+    done = command(*words)
+    assert done.code == 0, done.err
+    told = " ".join(done.out.split())
+    assert " by check" in told
+    assert "of runs end by the deadline of 90 s" in told
+    points = json.loads(command(*words, "--frontier", "--json").out)["points"]
+    behind = [point["then"]["answer"] for point in points if point["then"]]
+    assert behind
+    assert set(behind[0]) <= {"s:big", "s:mini"}
+    assert ", then s:" in " ".join(command(*words, "--frontier").out.split())
+
+
 def test_a_free_model_needs_no_budget(command: Command) -> None:
     done = command("plan", GRAPH, "--models", POOL, "--budget", "0", "--json")
     assert done.code == 0, done.err

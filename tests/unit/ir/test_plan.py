@@ -8,12 +8,15 @@ import jsonschema
 import pytest
 
 from graphroute.errors import PlanError, PlanMismatch, UnknownModel
+from graphroute.ir.catalog import Catalog
 from graphroute.ir.codec import plan_schema
+from graphroute.ir.explain import served_by
 from graphroute.ir.graph import END, START, Edge, Graph
 from graphroute.ir.hints import RouteHints
 from graphroute.ir.plan import Plan
-from tests.unit.passes.graphs import graph, node, triage
-from tests.unit.planning.pool import plan
+from graphroute.planning.options import Packing
+from tests.unit.passes.graphs import Arrow, graph, node, triage
+from tests.unit.planning.pool import plan, spec
 
 PLANS = [
     plan(triage(), usd=0.03),
@@ -191,6 +194,47 @@ def test_mermaid_escapes_names_nests_subgraphs_and_has_a_legend() -> None:
     assert "classDef m0" in text
     assert 'legend["models"]' in text
     assert "50%" in text
+
+
+def sequences() -> Plan:
+    """A cascade, a pack and a single model, with a deadline."""
+    pool = Catalog(
+        models=(
+            spec("o:big", 20.0, 0.97),
+            spec("o:mini", 1.0, 0.75, latency_s=0.2),
+            spec("l:tiny", 0.0, 0.3, local=True),
+        )
+    )
+    nodes = [
+        node("answer", hints=RouteHints(verify=print)),
+        node("split", "code"),
+        node("label", hints=RouteHints(batch="pack", pin="o:mini")),
+        node("end"),
+    ]
+    arrows: list[Arrow] = [(START, "answer"), ("answer", "split"), ("split", "label", "send")]
+    arrows += [("label", "end"), ("end", END)]
+    pack = Packing(model="o:mini", batch=4, cost_factor=0.3, time_factor=0.4, quality_factor=1.0)
+    return plan(
+        graph(nodes, arrows), pool=pool, usd=0.02, deadline_s=60.0, packings={"label": [pack]}
+    )
+
+
+def test_every_form_tells_the_models_behind_the_first_packs_and_the_chance_to_be_in_time() -> None:
+    made = sequences()
+    answer, label = made.assignment("answer"), made.assignment("label")
+    assert answer is not None
+    assert label is not None
+    assert (answer.kind, label.kind) == ("cascade", "packed")
+    chain = served_by(answer)
+    assert chain.endswith(" by check")
+    for text in (made.to_mermaid(), made._repr_html_(), str(made.diff(made.what_if(budget=0.0)))):
+        assert chain in text.replace("#215;", "×")
+        assert "o:mini with 4 tasks a prompt" in text
+    for name in (answer.model, *answer.then):
+        assert f'["{name}"]' in made.to_mermaid().partition("legend")[2]
+    assert "of runs end by the deadline of 60 s" in made._repr_html_()
+    assert "is asked; 1." in made.explain("answer")
+    assert "up to 4 tasks go into one prompt, 4 calls into 1 or more" in made.explain("label")
 
 
 def test_notebook_forms_escape_html() -> None:
