@@ -1,4 +1,4 @@
-"""`graphroute profile`: what runs have shown of models at nodes; show, export and merge it."""
+"""`graphroute profile`: what runs have shown of models at nodes; show, export, merge, act on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from graphroute.cli import _options, _profile_replay
+from graphroute.cli import _options, _profile_log, _profile_replay
 from graphroute.cli._files import write
 from graphroute.cli._spans import moment
 from graphroute.cli.report import Folder, OfGraph, Since, opened
@@ -52,12 +52,15 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("export")(export)
     group.command("import")(import_)
+    group.command("log")(_profile_log.log)
+    group.command("undo")(_profile_log.undo)
+    group.command("retrain")(_profile_log.retrain)
     group.command(REPLAY)(_profile_replay.command)
     app.add_typer(group, name="profile")
 
 
 def command() -> None:
-    """Look at what runs have shown of models at nodes; export it; merge that of other machines."""
+    """Look at what runs have shown of models at nodes; share it; see and undo what came of it."""
 
 
 def show(
