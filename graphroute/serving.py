@@ -46,16 +46,20 @@ PACKS: Final = "packs.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
-    """The cache of an optimized graph; both None where it is switched off."""
+    """The cache of an optimized graph; all None where it is switched off.
+
+    leases: where processes share the backend
+    """
 
     backend: Cache | None
     answers: Answers | None
+    leases: Leases | None = None
 
     def outputs(self, nodes: Sequence[CacheableNode], graph: str) -> NodeCache | None:
         """The cache of what `nodes` return; None where there are none."""
         if self.backend is None or not nodes:
             return None
-        return NodeCache(nodes, cache=self.backend, graph=graph)
+        return NodeCache(nodes, cache=self.backend, graph=graph, leases=self.leases)
 
 
 def caches(asked: bool | str | Cache | None, *, store: Path) -> Caches:
@@ -86,7 +90,7 @@ def _of(backend: Cache, *, is_asked: bool = True, leases: Leases | None = None) 
     answers = Answers(
         cache=backend, is_asked=is_asked, leases=leases, semantic=partial(_semantic, backend)
     )
-    return Caches(backend=backend, answers=answers)
+    return Caches(backend=backend, answers=answers, leases=leases)
 
 
 def _semantic(backend: Cache) -> Semantic:

@@ -15,6 +15,7 @@ from graphroute.ir.node_cache import CacheableNode, CodeKey, NodeRecord, Unclear
 from graphroute.ir.record import CallRecord
 from graphroute.protocols import Cache
 from graphroute.runtime.flight import Flights
+from graphroute.runtime.lease import Leases
 from graphroute.runtime.node_cache import asked
 from graphroute.runtime.node_cache.reads import Reads, untraced
 from graphroute.runtime.node_cache.shelf import Shelf
@@ -33,12 +34,19 @@ class NodeCache:
     """Shared by all runs of an optimized graph; safe to use from threads and tasks.
 
     graph: name of the graph, by which the past of its nodes is kept
+    leases: where processes share the backend
     """
 
     def __init__(
-        self, nodes: Sequence[CacheableNode], *, cache: Cache, graph: str = ""
+        self,
+        nodes: Sequence[CacheableNode],
+        *,
+        cache: Cache,
+        graph: str = "",
+        leases: Leases | None = None,
     ) -> None:
-        self._graph = graph
+        self._graph, self._leases = graph, leases
+        self._unkept: set[str] = set()
         self._shelf, self._flights = Shelf(cache), Flights[bytes]()
         self._lock = threading.Lock()
         self._volatile: dict[str, frozenset[str]] = {}
@@ -82,6 +90,7 @@ class NodeCache:
                     state=state,
                     shelf=self._shelf,
                     flights=self._flights,
+                    turns=self._turns(place, handle),
                     volatile=volatile,
                     is_fresh=fresh is not None,
                 )
@@ -106,6 +115,18 @@ class NodeCache:
             # Something its code names is another thing now: the proof has to be made again.
             known = self._proven[place] = (code.digest, node.code.why_not_pure())
         return known[1]
+
+    def _turns(self, place: str, handle: RunHandle) -> Leases | None:
+        """Who computes, where other processes would find the result: not a private one's.
+
+        Nor that of a node whose last result was not kept: all would wait for each other in vain.
+        """
+        is_private = handle.policy.is_private(place) or handle.is_private_inside(place)
+        return None if is_private or place in self._unkept else self._leases
+
+    def ended(self, visit: Visit) -> None:
+        """Remember whether others had something of a visit."""
+        (self._unkept.discard if visit.is_kept else self._unkept.add)(visit.place)
 
     def _changed_by(self, place: str) -> frozenset[str]:
         with self._lock:
@@ -133,6 +154,8 @@ class NodeCache:
             visit.leave()
             logger.warning("output of node %r is not kept: %s", visit.place, fault, exc_info=True)
             return plain
+        finally:
+            self.ended(visit)
         if changed and visit.node.caching.asked != "auto":
             with self._lock:
                 before = self._volatile.get(visit.place, frozenset())

@@ -14,19 +14,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from langchain_core.runnables.config import run_in_executor
 
-from graphroute.runtime.flight import Flight
 from graphroute.runtime.node_cache.cache import NodeCache
-from graphroute.runtime.node_cache.visit import Found, Visit
+from graphroute.runtime.node_cache.visit import MAX_WAIT_S, Found, Visit, Wait
 from graphroute.runtime.overheard import overhear
 
 logger = logging.getLogger(__name__)
-
-MAX_WAIT_S: Final = 600.0
-"""How long a visit waits for an equal one; then it runs the node itself."""
 
 
 def twin(bound: Any, cache: NodeCache, visit: Callable[[Any], Visit | None]) -> Any:
@@ -67,6 +63,7 @@ def _sync(func: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -> 
                 value = func(given, *args, **kwargs)
         except BaseException as error:
             visit.leave(error=error)
+            cache.ended(visit)
             raise
         took_s = time.perf_counter() - started
         return cache.keep(visit, value, reads, calls, took_s=took_s)
@@ -96,6 +93,7 @@ def _async(afunc: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -
                 value = await afunc(given, *args, **kwargs)
         except BaseException as error:
             visit.leave(error=error)
+            cache.ended(visit)
             raise
         took_s = time.perf_counter() - started
         return cache.keep(visit, value, reads, calls, took_s=took_s)
@@ -111,48 +109,28 @@ def _passed_over(visit: Visit, fault: Exception) -> None:
 
 def _known(visit: Visit) -> Found | None:
     """The result, looked up or computed by an equal visit; None: this one is to run the node."""
-    while True:
-        found, flight = _step(visit)
-        if flight is None:
-            return found
+    give_up_s = time.monotonic() + MAX_WAIT_S
+    while isinstance(said := visit.look(), Wait):
         over = threading.Event()
-        flight.when_over(over.set)
+        said.when(over.set)
         # A thread that runs an event loop would keep the task it waits for from going on.
-        if _in_loop() or not over.wait(MAX_WAIT_S):
+        if _in_loop() or time.monotonic() > give_up_s:
             return None
-        if (found := visit.landed(flight)) is not None or flight.error is not None:
-            return found
+        over.wait(said.patience_s)
+    return said
 
 
 async def _aknown(visit: Visit) -> Found | None:
     """`_known`, awaiting."""
-    while True:
-        found, flight = _step(visit)
-        if flight is None:
-            return found
+    give_up_s = time.monotonic() + MAX_WAIT_S
+    while isinstance(said := visit.look(), Wait):
         over = asyncio.Event()
-        flight.when_over(functools.partial(_wake, asyncio.get_running_loop(), over))
-        try:
-            await asyncio.wait_for(over.wait(), MAX_WAIT_S)
-        except TimeoutError:
+        said.when(functools.partial(_wake, asyncio.get_running_loop(), over))
+        if time.monotonic() > give_up_s:
             return None
-        if (found := visit.landed(flight)) is not None or flight.error is not None:
-            return found
-
-
-def _step(visit: Visit) -> tuple[Found | None, Flight[bytes] | None]:
-    """What is known, or the flight to wait for; neither where this visit leads."""
-    found = visit.find()
-    if found is not None:
-        return found, None
-    flight = visit.join()
-    if flight is None or not flight.is_leader:
-        return None, flight
-    # Another may have landed between looking and joining.
-    found = visit.find()
-    if found is not None:
-        visit.give_way()
-    return found, None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), said.patience_s)
+    return said
 
 
 def _wake(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:

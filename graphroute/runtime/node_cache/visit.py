@@ -3,9 +3,9 @@
 Nothing waits and nothing of the user's runs here; `running` drives it, in a thread or a task:
 
 ```
- find() ─► Found: give it again
-        ─► None: join() ─► leader: run the node, then keep(value) ─► others get it
-                        ─► follower: wait for the leader, then landed() or find() again
+ look() ─► Found   give it again
+        ─► Wait    an equal visit computes it, in this process or another: look again after that
+        ─► None    run the node, then keep(value): others get it; or leave()
 ```
 """
 
@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from graphroute.ir.cache import PRIVATE
 from graphroute.ir.node_cache import CacheableNode, CodeKey, NodeRecord, Unclear
 from graphroute.ir.plan import Assignment
 from graphroute.ir.record import CallRecord
-from graphroute.runtime.flight import Flight
+from graphroute.runtime.flight import Flight, Flights
+from graphroute.runtime.lease import Leases
 from graphroute.runtime.near_miss import facet_tag
 from graphroute.runtime.node_cache import asked, results
 from graphroute.runtime.node_cache.misses import Trace, facets, why_missed
@@ -39,6 +40,12 @@ logger = logging.getLogger(__name__)
 
 VERSION: Final = "graphroute.node/1"
 
+MAX_WAIT_S: Final = 600.0
+"""How long a visit waits for an equal one; then it runs the node itself."""
+
+POLL_S: Final = 0.02
+"""Seconds between looks at what another process computes."""
+
 _leading: ContextVar[frozenset[str]] = ContextVar("graphroute_leading", default=frozenset())
 
 
@@ -49,10 +56,22 @@ class Found:
     value: Any
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Look again when woken, or after `patience_s` seconds at the latest.
+
+    when: registers a wake-up that is called once, from any thread
+    """
+
+    patience_s: float
+    when: Callable[[Callable[[], object]], object] = field(default=lambda _: None, repr=False)
+
+
 class Visit:
     """State of one visit; not shared between threads.
 
     place: the node's path in the graph; is_fresh: look nothing up, but keep what is computed
+    turns: which of several processes computes a result; None where none shares it
     """
 
     def __init__(
@@ -66,13 +85,14 @@ class Visit:
         config: Mapping[str, Any],
         state: Any,
         shelf: Shelf,
-        flights: Any,
+        flights: Flights[bytes],
+        turns: Leases | None,
         volatile: frozenset[str],
         is_fresh: bool,
     ) -> None:
         self.node, self.place, self.handle, self.config = node, place, handle, config
         self.volatile, self.is_fresh = volatile, is_fresh
-        self._shelf, self._flights = shelf, flights
+        self._shelf, self._flights, self._turns = shelf, flights, turns
         self._past_key = f"{graph}\n{place}"
         self.code = code
         self.assignment: Assignment | None = handle.course.assignment(place)
@@ -83,6 +103,8 @@ class Visit:
         self._base = self._base_of(self.code)
         self._flight: Flight[bytes] | None = None
         self._key = ""
+        self._has_turn = False
+        self.is_kept = False
         self.why = ""
 
     def _base_of(self, code: CodeKey) -> str:
@@ -100,6 +122,42 @@ class Visit:
         return tags
 
     # Looking.
+
+    def look(self) -> Found | Wait | None:
+        """The known result, or what to wait for; None where this visit is to run the node."""
+        flight = self._flight
+        if flight is not None and not flight.is_leader:
+            if not flight.is_over:
+                return Wait(patience_s=MAX_WAIT_S, when=flight.when_over)
+            self._flight = None
+            if (found := self._landed(flight)) is not None or flight.error is not None:
+                return found
+            flight = None
+        if (found := self.find()) is not None:
+            self.give_way()
+            return found
+        if flight is None:
+            if (flight := self._join()) is None:
+                return None
+            if not flight.is_leader:
+                return Wait(patience_s=MAX_WAIT_S, when=flight.when_over)
+            # Another may have landed between looking and joining.
+            if (found := self.find()) is not None:
+                self.give_way()
+                return found
+        return self._take_turn()
+
+    def _take_turn(self) -> Found | Wait | None:
+        """Wait while another process computes the result."""
+        if self._turns is None or self._has_turn:
+            return None
+        if not self._turns.take(self._key):
+            return Wait(patience_s=POLL_S)
+        self._has_turn = True
+        # It may have been kept, and the turn given back, since the last look.
+        if (found := self.find()) is not None:
+            self.give_way()
+        return found
 
     def find(self) -> Found | None:
         """The known result; None where the node has to run."""
@@ -141,7 +199,7 @@ class Visit:
 
     # Equal visits at the same time.
 
-    def join(self) -> Flight[bytes] | None:
+    def _join(self) -> Flight[bytes] | None:
         """Take part in the computation; None where equal visits cannot be told."""
         if self.is_fresh:
             return None
@@ -170,7 +228,7 @@ class Visit:
         finally:
             _leading.reset(token)
 
-    def landed(self, flight: Flight[bytes]) -> Found | None:
+    def _landed(self, flight: Flight[bytes]) -> Found | None:
         """The leader's result, if it is this visit's too."""
         if flight.value is None or (entry := load_entry(flight.value)) is None:
             return None
@@ -184,19 +242,23 @@ class Visit:
 
     def give_way(self) -> None:
         """The result is known by now: those who wait look again."""
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            flight.abandoned()
+        self._end(lambda flight: flight.abandoned())
 
     def leave(self, *, error: BaseException | None = None) -> None:
         """Nothing comes of this visit for others: at an error each goes its own way."""
-        flight, self._flight = self._flight, None
-        if flight is None:
-            return
         if error is not None and not isinstance(error, Exception):
-            flight.abandoned()  # cancelled: one of those who wait takes over
+            self.give_way()  # cancelled: one of those who wait takes over
         else:
-            flight.failed(error or LookupError("not kept"))
+            failure = error or LookupError("not kept")
+            self._end(lambda flight: flight.failed(failure))
+
+    def _end(self, tell: Callable[[Flight[bytes]], None]) -> None:
+        flight, self._flight = self._flight, None
+        if self._has_turn and self._turns is not None:
+            self._has_turn = False
+            self._turns.release(self._key)
+        if flight is not None:
+            tell(flight)
 
     # Keeping.
 
@@ -236,9 +298,8 @@ class Visit:
             return changed
         self._store(raw, reads, changed)
         self._record("computed", self.why, is_kept=True)
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            flight.done(raw)
+        self.is_kept = True
+        self._end(lambda flight: flight.done(raw))
         return changed
 
     def _why_not(

@@ -14,6 +14,7 @@ from graphroute.frontend.langgraph import walk
 from graphroute.ir.node_cache import Caching
 from graphroute.protocols import Cache
 from graphroute.runtime.canonical import digest
+from graphroute.runtime.lease import Leases
 from graphroute.runtime.node_cache.cache import NodeCache
 from graphroute.runtime.policy import Policy
 from tests.unit.runtime.situations import policy_for, routed
@@ -32,10 +33,12 @@ def cached(
     return routed(graph, with_outputs(policy, graph, cache))
 
 
-def with_outputs(policy: Policy, graph: Any, cache: Cache | None = None) -> Policy:
+def with_outputs(
+    policy: Policy, graph: Any, cache: Cache | None = None, *, leases: Leases | None = None
+) -> Policy:
     """`policy` with a node cache for `graph`."""
     nodes, _ = cacheable(graph, walk(graph).graph, digest=digest)
-    policy.outputs = NodeCache(nodes, cache=cache or MemoryCache(), graph=graph.name)
+    policy.outputs = NodeCache(nodes, cache=cache or MemoryCache(), graph=graph.name, leases=leases)
     return policy
 
 

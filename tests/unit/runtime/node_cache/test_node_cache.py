@@ -23,8 +23,16 @@ from graphroute.frontend.hints import route
 from graphroute.ir.cache import PRIVATE
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.providers.scripted import ScriptedChat
-from tests.unit.runtime.node_cache.graphs import Count, cached, decisions, outcomes, reasons
-from tests.unit.runtime.situations import assignment_for
+from graphroute.runtime.lease import Leases
+from tests.unit.runtime.node_cache.graphs import (
+    Count,
+    cached,
+    decisions,
+    outcomes,
+    reasons,
+    with_outputs,
+)
+from tests.unit.runtime.situations import assignment_for, policy_for, routed
 
 
 class State(TypedDict, total=False):
@@ -806,3 +814,73 @@ def test_tasks_of_the_functional_api_are_told_that_they_are_not_cached() -> None
     assert not found.is_on
     assert "no node of a StateGraph" in found.why
     assert cached(flow).invoke("t") == "t"
+
+
+# Turns between processes.
+
+
+class Turns(Leases):
+    """Counts, and is always free."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.open: set[str] = set()
+
+    def take(self, key: str) -> bool:
+        self.taken.append(key)
+        self.open.add(key)
+        return True
+
+    def release(self, key: str) -> None:
+        self.open.discard(key)
+
+
+def _shared(node: Any, **facts: Any) -> tuple[Any, Turns]:
+    turns, graph = Turns(), _one(node)
+    policy = with_outputs(policy_for(chats={}, keeps_own=True, **facts), graph, leases=turns)
+    return routed(graph, policy), turns
+
+
+def test_a_turn_is_taken_to_compute_and_given_back() -> None:
+    fast, turns = _shared(route(cache=True)(lambda s: {"out": s["text"]}))
+    for text in ("one", "one", "two"):
+        fast.invoke({"text": text})
+    assert len(turns.taken) == 2
+    assert not turns.open
+
+
+def test_nobody_waits_for_what_is_never_kept() -> None:
+    keeps = [False, False, True, True]
+
+    @route(cache=True)
+    def node(state: State) -> State:
+        text = state["text"]
+        return {"out": text if keeps.pop(0) else object()}
+
+    fast, turns = _shared(node)
+    counts = []
+    for text in "abcd":
+        fast.invoke({"text": text})
+        counts.append(len(turns.taken))
+    assert counts == [1, 1, 1, 2]
+    assert not turns.open
+
+
+def test_an_error_gives_the_turn_back() -> None:
+    @route(cache=True)
+    def node(_: State) -> State:
+        raise ValueError("no")
+
+    fast, turns = _shared(node)
+    with pytest.raises(ValueError, match="no"):
+        fast.invoke({"text": "a"})
+    assert (len(turns.taken), turns.open) == (1, set())
+
+
+def test_what_is_private_stays_in_this_process() -> None:
+    fast, turns = _shared(
+        route(cache=True)(lambda s: {"out": s["text"]}),
+        hints={"node": RouteHints(privacy="local")},
+    )
+    fast.invoke({"text": "a"})
+    assert turns.taken == []
