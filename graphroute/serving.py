@@ -172,7 +172,13 @@ def packings(
     """
     if "packs" not in _means(batch_policy(batch, [node.hints for node in graph.nodes])):
         return {}
-    together = {a.node: a.expected_visits for a in made.assignments}
+    # The rounds of a loop come one after the other: nothing of theirs can share a prompt.
+    sent = {edge.target for edge in graph.edges if edge.kind == "send"}
+    together = {
+        a.node: a.expected_visits
+        for a in made.assignments
+        if a.node in sent or any(a.node.startswith(f"{node}/") for node in sent)
+    }
     found = factors_of(graph.nodes, tuple(catalog), PackFigures(store / PACKS), waiting=together)
     return {
         node: [

@@ -9,8 +9,11 @@ import pytest
 
 from graphroute.batching._one_by_one import OneByOne
 from graphroute.ir.batch import Flush, Gathering
+from graphroute.ir.catalog import Catalog
+from graphroute.ir.graph import END, START, Edge, Graph, Node
 from graphroute.ir.hints import RouteHints
-from graphroute.serving import admission
+from graphroute.serving import admission, packings
+from tests.unit.runtime.situations import assignment_for, plan_for, spec_for
 
 HINTS = (RouteHints(),)
 
@@ -65,3 +68,21 @@ def test_without_a_word_the_nodes_decide(
     hints = (RouteHints(), RouteHints(batch=asked))
     made = admission(None, hints=hints, store=tmp_path, keeps_own=keeps_own, seed=0)
     assert (None if made is None else made.policy.name) == name
+
+
+@pytest.mark.parametrize(("kind", "node"), [("send", "judge"), ("conditional", "judge")])
+def test_only_tasks_that_are_sent_are_planned_to_share_a_prompt(
+    kind: Any, node: str, tmp_path: Path
+) -> None:
+    prompt = "Is it good or bad? Answer with one word and nothing else. " * 20 + "{text}"
+    hints = RouteHints(batch="pack", max_output_tokens=8)
+    graph = Graph(
+        name="g",
+        nodes=(Node(name=node, kind="llm", prompts=(prompt,), hints=hints),),
+        edges=(Edge(source=START, target=node, kind=kind), Edge(source=node, target=END)),
+    )
+    made = plan_for(assignment_for(node, "m", expected_visits=30.0))
+    catalog = Catalog(models=(spec_for("m"),))
+    found = packings("pack", graph, catalog, made, store=tmp_path)
+    assert (node in found) == (kind == "send")
+    assert packings("window", graph, catalog, made, store=tmp_path) == {}
