@@ -1,10 +1,12 @@
 """Caches side by side: hit and miss latency, and calls saved where a run is done again.
 
 Latency: graphroute's memory, disk and layered caches, alone ("bytes") and as a model call is served
-from them ("answer": key of the prompt, look-up, checks, message), beside LangGraph's caches of node
-writes (SQLite's where langgraph-checkpoint-sqlite is installed), plain diskcache and, with
---gptcache, GPTCache's exact match in an interpreter of its own. Medians; the order is drawn anew
-each round.
+from them ("answer": key of the prompt, look-up, checks, a message of one's own; of a prompt that is
+made anew each time, or of the same object), beside LangGraph's caches of node writes (SQLite's
+where langgraph-checkpoint-sqlite is installed), plain diskcache and, with --gptcache, GPTCache's
+exact match in an interpreter of its own. Medians; the order is drawn anew each round.
+
+Runs: what a known answer adds to a run of a graph with one call, over a model that answers at once.
 
 Calls: 20 equal `Send`s, cold and warm; a chain whose last prompt is edited. Model calls counted.
 
@@ -30,18 +32,21 @@ from typing import Annotated, Any, TypedDict
 
 import diskcache
 from _machine import describe
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.cache.base import BaseCache
 from langgraph.cache.memory import InMemoryCache
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import CachePolicy, Send
 
-from graphroute import optimize
+from graphroute import Model, optimize
 from graphroute.caches import disk, layered, memory
 from graphroute.protocols import Cache
 from graphroute.providers.scripted import ScriptedChat
+from graphroute.runtime.answers import Answers, anew
 from graphroute.runtime.cache_key import call_key
-from graphroute.runtime.stored import answer_of, dump_answer, load_answer
+from graphroute.runtime.stored import answer_of, dump_answer
 
 SIZES = {"1 KB": 1_000, "100 KB": 100_000, "1 MB": 1_000_000}
 
@@ -70,28 +75,41 @@ for label, size in json.loads(sys.argv[1]).items():
 print(json.dumps(told))
 """
 
-Look = Callable[[bool], object]
-"""Look for what is there (True) or for what is not."""
+Look = Callable[[bool], Callable[[], object]]
+"""A look for what is there (True) or for what is not, ready to be timed."""
 
 
 def bytes_of(cache: Cache, key: str, value: bytes) -> Look:
     """A backend by itself."""
     cache.put(key, value, tags={"node": "draft", "model": "m"})
-    return lambda is_hit: cache.get(key if is_hit else f"{key}no")
+    return lambda is_hit: lambda: cache.get(key if is_hit else f"{key}no")
 
 
-def answers_of(cache: Cache, prompt: list[BaseMessage], answer: AIMessage) -> Look:
-    """A model call as it is served: from its messages to the message it gets."""
+def answers_of(cache: Cache, size: int, answer: AIMessage, *, is_same: bool = False) -> Look:
+    """A model call as it is served: from its messages to a message of its own."""
+    answers, rules = Answers(cache=cache), SystemMessage("Be short.")
+    kept = "x" * size
 
-    def key(messages: list[BaseMessage]) -> str:
-        return call_key("m", {"temperature": 0}, messages)
+    def key(text: str) -> str:
+        return call_key("m", {"temperature": 0}, [rules, HumanMessage(text)])
 
-    cache.put(key(prompt), dump_answer(answer_of([answer])), tags={"node": "draft", "model": "m"})
-    other = [*prompt[:-1], HumanMessage(f"{prompt[-1].content}!")]
+    answers.put(
+        key(kept),
+        [answer],
+        pieces=(),
+        tags={"node": "draft", "model": "m"},
+        facets={},
+        is_private=False,
+    )
 
-    def look(is_hit: bool) -> object:
-        found = cache.get(key(prompt if is_hit else other))
-        return None if found is None else load_answer(found)
+    def look(is_hit: bool) -> Callable[[], object]:
+        text = kept if is_same and is_hit else kept[:-1] + ("x" if is_hit else "!")
+
+        def timed() -> object:
+            found = answers.get(key(text))
+            return None if found is None else [anew(each) for each in found.messages]
+
+        return timed
 
     return look
 
@@ -100,26 +118,26 @@ def writes_of(cache: BaseCache[Any], answer: AIMessage) -> Look:
     """LangGraph's cache of a node's writes; its key (a pickle of the state) is not counted."""
     space = ("__pregel_ns_writes", "module.node", "node")
     cache.set({(space, "key"): ([("messages", [answer])], None)})
-    return lambda is_hit: cache.get([(space, "key" if is_hit else "no")])
+    return lambda is_hit: lambda: cache.get([(space, "key" if is_hit else "no")])
 
 
 def contestants(folder: Path, size: int) -> dict[str, Look]:
     """Everything that is timed for one size."""
-    prompt: list[BaseMessage] = [SystemMessage("Be short."), HumanMessage("x" * size)]
     answer = AIMessage("y" * size)
     entry = dump_answer(answer_of([answer]))
     raw = diskcache.Cache(str(folder / "raw"))
     raw.set("key", entry)
     found: dict[str, Look] = {
         "memory, bytes": bytes_of(memory.build(), "key", entry),
-        "memory, answer": answers_of(memory.build(), prompt, answer),
+        "memory, answer": answers_of(memory.build(), size, answer),
+        "memory, same prompt": answers_of(memory.build(), size, answer, is_same=True),
         "disk, bytes": bytes_of(disk.build(folder / "disk"), "key", entry),
-        "disk, answer": answers_of(disk.build(folder / "disk2"), prompt, answer),
+        "disk, answer": answers_of(disk.build(folder / "disk2"), size, answer),
         "disk encrypted, bytes": bytes_of(
             disk.build(folder / "sealed", key="A" * 43 + "="), "key", entry
         ),
         "layered, bytes": bytes_of(layered.build(folder / "layered"), "key", entry),
-        "plain diskcache, bytes": lambda is_hit: raw.get("key" if is_hit else "no"),
+        "plain diskcache, bytes": lambda is_hit: lambda: raw.get("key" if is_hit else "no"),
         "LangGraph InMemoryCache": writes_of(InMemoryCache(), answer),
     }
     if find_spec("langgraph.cache.sqlite") is not None:
@@ -143,8 +161,9 @@ def latency(rounds: int, seed: int, gptcache: str | None) -> None:
                 # What ran just before leaves processor caches full or empty.
                 for name, look in draw.sample(list(looks.items()), len(looks)):
                     for is_hit in (True, False):
+                        timed = look(is_hit)
                         start = time.perf_counter()
-                        found = look(is_hit)
+                        found = timed()
                         spans.setdefault((name, is_hit), []).append(time.perf_counter() - start)
                         assert bool(found) == is_hit, name
             for name in looks:
@@ -168,6 +187,60 @@ def latency(rounds: int, seed: int, gptcache: str | None) -> None:
         for own, plain in zip(table["disk, bytes"], table["plain diskcache, bytes"], strict=True)
     ]
     print("disk / plain diskcache:   " + "".join(f"{ratio:>13.2f}" for ratio in ratios))
+
+
+# -- whole runs
+
+
+class AtOnce(BaseChatModel):
+    """Answers at once with what it holds."""
+
+    said: AIMessage
+    temperature: float = 0.0
+
+    @property
+    def _llm_type(self) -> str:
+        return "at once"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:  # noqa: ARG002 - the base's signature
+        return ChatResult(generations=[ChatGeneration(message=self.said.model_copy())])
+
+
+def runs(rounds: int) -> None:
+    """Print the processor time that a known answer adds to a run, in milliseconds."""
+    print(f"\nwhole runs of one call, ms of processor time (median of {rounds}; quartiles)")
+    for label, size in SIZES.items():
+        chat = AtOnce(said=AIMessage("y" * size))
+
+        def ask(state: State, chat: BaseChatModel = chat) -> State:
+            return {"text": chat.invoke([HumanMessage(state["text"])]).text[:9]}
+
+        builder = StateGraph(State)
+        builder.add_node("ask", ask)
+        builder.add_edge(START, "ask")
+        builder.add_edge("ask", END)
+        with tempfile.TemporaryDirectory() as folder:
+            plain = builder.compile()
+            own = Model("own:at-once", chat, local=True, context_tokens=10**7)
+            kept, off = (
+                optimize(builder.compile(), models=[own], cache=cache, store=folder)
+                for cache in (memory.build(), False)
+            )
+            spans: dict[str, list[float]] = {"plain": [], "routed": [], "known": []}
+            for number in range(rounds + 3):
+                for name, graph in (("plain", plain), ("routed", off), ("known", kept)):
+                    text = "x" * (size - 1) + "x"[: 1 + number]
+                    start = time.process_time()
+                    graph.invoke({"text": text})
+                    spans[name].append((time.process_time() - start) * 1e3)
+            cells = []
+            for name in ("routed", "known"):
+                pairs = zip(spans[name][3:], spans["plain"][3:], strict=True)
+                low, mid, high = statistics.quantiles([one - other for one, other in pairs], n=4)
+                cells.append(f"{name} adds {mid:.2f} ({low:.2f} to {high:.2f})")
+            print(
+                f"{label:>8}: plain {statistics.median(spans['plain'][3:]):.2f}, {', '.join(cells)}"
+            )
 
 
 # -- workloads
@@ -258,7 +331,7 @@ def workloads() -> None:
 
 
 def main() -> None:
-    """Print both parts."""
+    """Print all parts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
@@ -267,6 +340,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ResourceWarning)
     print(describe(seed=given.seed))
     latency(given.rounds, given.seed, given.gptcache)
+    runs(given.rounds)
     workloads()
 
 
