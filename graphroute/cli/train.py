@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -70,11 +71,17 @@ def command(
     found = outcomes.read(data, pair=(weak, strong), models=chosen)
     if limit is not None:
         found = _chosen(found, limit, choice, seed)
+    # Where a family trains by epochs, those that are done outlive a training that is cut off.
+    epochs = out.parent / f".{out.name}.{mark}"
+    keep = getattr(learner, "keep_epochs", None)
+    if keep is not None:
+        keep(epochs)
     with progress(f"training {scorer}") as tell:
         learner.fit(found, seed=seed, progress=tell)
     facts = {"data": [path.name for path in data], "options": options, "training": mark}
     save = getattr(learner, "save")  # noqa: B009  # families take further facts for the card
     save(out, **facts)
+    shutil.rmtree(epochs, ignore_errors=True)
     typer.echo(
         f"{scorer}: {len(found.prompts):,} prompts, {len(found.models)} models → {out}", err=True
     )

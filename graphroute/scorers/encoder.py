@@ -19,6 +19,7 @@ from graphroute.errors import InvalidValue, ProviderUnavailable
 from graphroute.ir.problem import Floats
 from graphroute.protocols import Outcomes
 from graphroute.scorers import _store
+from graphroute.scorers._checkpoint import Checkpoints, training_name
 from graphroute.scorers._hashing import words_of
 from graphroute.scorers._trained import Progress, TrainedScorer
 
@@ -51,6 +52,16 @@ class EncoderScorer(TrainedScorer):
             )
         self._width, self._epochs = int(width), int(epochs)
         self._net: torch.nn.Module | None = None
+        self._checkpoints = Checkpoints(None)
+
+    def keep_epochs(self, folder: Path) -> None:
+        """Keep each finished epoch in `folder`, and go on from there if a fit was cut off."""
+        self._checkpoints = Checkpoints(folder)
+
+    def _blank(self) -> EncoderScorer:
+        part = EncoderScorer(width=self._width, epochs=self._epochs)
+        part._checkpoints = self._checkpoints
+        return part
 
     def _settings(self) -> Mapping[str, object]:
         return {"width": self._width, "epochs": self._epochs}
@@ -69,8 +80,14 @@ class EncoderScorer(TrainedScorer):
         random, n = np.random.default_rng(seed), len(data.prompts)
         steps, step = self._epochs * ((n + _BATCH - 1) // _BATCH), 0
         net.train()
-        for _ in range(self._epochs):
+        name = training_name(data, family=self.name, settings=dict(self._settings()), seed=seed)
+        done = _resumed(net, optimizer, self._checkpoints.read(name))
+        for epoch in range(self._epochs):
+            # Drawn for finished epochs too, so that the others get the order they would have had.
             order = torch.from_numpy(random.permutation(n))
+            if epoch < done:
+                step += (n + _BATCH - 1) // _BATCH
+                continue
             for part in order.split(_BATCH):
                 cells = torch.nn.functional.binary_cross_entropy_with_logits(
                     net(words[part]), target[part], reduction="none"
@@ -82,6 +99,7 @@ class EncoderScorer(TrainedScorer):
                 optimizer.step()
                 step += 1
                 progress("fitting", step / steps)
+            self._checkpoints.write(name, _state(net, optimizer, epoch + 1))
         self._net = net.eval()
 
     def _raw(self, prompts: Sequence[str]) -> Floats:
@@ -147,6 +165,32 @@ def _network(width: int, outputs: int) -> Any:
             return (x * kept).sum(1) / kept.sum(1)
 
     return torch.nn.Sequential(Reader(), torch.nn.Dropout(0.3), torch.nn.Linear(width, outputs))
+
+
+def _state(net: Any, optimizer: Any, epochs: int) -> dict[str, NDArray[Any]]:
+    """All that the next epoch depends on: weights, the optimizer's means, the draws of dropout."""
+    torch = _torch()
+    found = {"epochs": np.array(epochs), "draws": torch.get_rng_state().numpy()}
+    found |= {f"net.{name}": value.numpy() for name, value in net.state_dict().items()}
+    for k, state in optimizer.state_dict()["state"].items():
+        found |= {f"optimizer.{k}.{name}": value.numpy() for name, value in state.items()}
+    return found
+
+
+def _resumed(net: Any, optimizer: Any, kept: Mapping[str, NDArray[Any]] | None) -> int:
+    """The number of epochs that are done, with everything as it was after them."""
+    if kept is None:
+        return 0
+    torch = _torch()
+    net.load_state_dict({name: torch.from_numpy(kept[f"net.{name}"]) for name in net.state_dict()})
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in kept.items():
+        if key.startswith("optimizer."):
+            _, k, name = key.split(".")
+            state.setdefault(int(k), {})[name] = torch.from_numpy(np.array(value))
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    torch.set_rng_state(torch.from_numpy(kept["draws"]))
+    return int(kept["epochs"])
 
 
 def _padded(prompts: Sequence[str]) -> NDArray[np.int64]:
