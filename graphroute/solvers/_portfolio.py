@@ -31,6 +31,10 @@ class _Effort:
     known: float = float("-inf")
     most_listed: int | None = None
 
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        return self.ends is not None and time.monotonic() > self.ends
+
 
 def gap(bound: float, value: float) -> float:
     """(bound − value) / max(|bound|, 1e-9), never below 0."""
@@ -75,14 +79,22 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
     # A quick look at every set of loaded models first: most cannot beat the best of them.
     quick = replace(effort, accepts=(), fallback=None)
     looks: list[tuple[float, int, Problem, float, Solution, _Prepared | None]] = []
-    for restricted, load in _residency.resident_sets(problem):
+    bound = float("-inf")
+    # Large sets first: where time runs out, what can be chosen from most has been looked at.
+    for k, (restricted, load) in sorted(
+        enumerate(_residency.resident_sets(problem)), key=lambda one: -int(one[1][0].feasible.sum())
+    ):
+        if effort.is_late() and any(entry[4].choice for entry in looks):
+            free = replace(problem, memory_limit_bytes=None, load_s=())
+            bound = _core(free, name, quick).bound  # holds for every set
+            break
         prepared = _prepare(restricted, effort.most_listed)
         look = _with_load(_core(restricted, name, quick, prepared), problem, load)
-        looks.append((look.bound, len(looks), restricted, load, look, prepared))
+        looks.append((look.bound, k, restricted, load, look, prepared))
+    looks.sort(key=lambda entry: entry[1])
     # The best of these looks is what every other set has to beat; of equals the smaller set's.
     best = max((e[4] for e in looks if e[4].choice), key=lambda found: found.value, default=None)
     looks.sort(key=lambda entry: (-entry[0], entry[1]))
-    bound = float("-inf")
     unproved = False
     for bound_here, _, restricted, load, look, prepared in looks:
         known = float("-inf") if best is None else best.value
@@ -91,9 +103,8 @@ def _under_memory(problem: Problem, name: str, effort: _Effort) -> Solution:
         if bound_here <= known + worth_proving:
             bound = max(bound, bound_here)
             break
-        is_late = effort.ends is not None and time.monotonic() > effort.ends
         found = look
-        if (not look.choice or look.gap > effort.stop_gap) and not (best and is_late):
+        if (not look.choice or look.gap > effort.stop_gap) and not (best and effort.is_late()):
             inside = known + (load if problem.objective == "latency" else 0.0)
             hard = replace(effort, known=inside)
             found = _with_load(_core(restricted, name, hard, prepared), problem, load)
