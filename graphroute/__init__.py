@@ -33,7 +33,7 @@ from graphroute.errors import (
     UnknownPrice,
 )
 from graphroute.ir.catalog import Model
-from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.hints import Budget, RouteHints, private
 from graphroute.ir.learning import Alarm, Learn
 from graphroute.ir.storage import Store
 from graphroute.ir.verdict import Verdict
@@ -82,6 +82,7 @@ __all__ = [
     "Verdict",
     "optimize",
     "plan",
+    "private",
     "route",
 ]
 

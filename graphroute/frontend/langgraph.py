@@ -17,7 +17,7 @@ from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
 from graphroute.errors import InvalidValue
-from graphroute.frontend.attributes import held, is_a
+from graphroute.frontend.attributes import held, is_a, member
 from graphroute.frontend.callsites import look
 from graphroute.frontend.edges import (
     Scope,
@@ -32,7 +32,7 @@ from graphroute.frontend.hints import NO_HINTS, hints_of, laid_over
 from graphroute.frontend.matching import with_hints
 from graphroute.frontend.pregel import channel_edges, executable_nodes, task_edges, task_parts
 from graphroute.ir.graph import START, Edge, Graph, ModelUse, Node, NodeKind
-from graphroute.ir.hints import RouteHints
+from graphroute.ir.hints import RouteHints, private
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -74,6 +74,7 @@ def walk(graph: object, *, hints: Mapping[str, RouteHints] | None = None) -> Wal
         nodes=tuple(with_hints(walker.nodes, hints or {})),
         edges=tuple(unique(walker.edges)),
         state_keys=_state_keys(graph),
+        private_keys=tuple(walker.private_keys),
         recursion_limit=limit if type(limit) is int else None,
         warnings=tuple(walker.warnings),
     )
@@ -89,6 +90,7 @@ class _Walker:
     chats: dict[str, BaseChatModel] = field(default_factory=dict)
     warnings: dict[str, None] = field(default_factory=dict)
     open: list[object] = field(default_factory=list)
+    private_keys: dict[str, None] = field(default_factory=dict)
 
     def scope(self, graph: Any, path: str, above: RouteHints) -> list[str]:
         """Walk one graph; returns the targets its nodes send the parent to."""
@@ -103,6 +105,7 @@ class _Walker:
 
     def _built(self, builder: Any, path: str, above: RouteHints) -> list[str]:
         scope = Scope(path=path, names=tuple(builder.nodes))
+        self.private_keys |= dict.fromkeys(_private_keys(builder))
         self.edges += static_edges(scope, builder)
         upward: list[str] = []
         for name, spec in builder.nodes.items():
@@ -251,6 +254,17 @@ def _merged(*parts: tuple[ModelUse, ...]) -> tuple[ModelUse, ...]:
 def _worst(parts: tuple[Findings, ...]) -> Findings:
     order = ("full", "partial", "opaque")
     return max(parts, key=lambda part: order.index(part.sight))
+
+
+def _private_keys(builder: Any) -> list[str]:
+    """Keys that a schema of the graph marks with `private`."""
+    found = []
+    for channels in builder.schemas.values():
+        for key, channel in channels.items():
+            marks = getattr(member(channel, "typ"), "__metadata__", ())
+            if any(type(mark) is str and mark == private for mark in marks):
+                found.append(key)
+    return found
 
 
 def _state_keys(graph: object) -> tuple[str, ...]:

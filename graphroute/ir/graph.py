@@ -113,6 +113,7 @@ class Graph:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     state_keys: tuple[str, ...] = ()
+    private_keys: tuple[str, ...] = ()
     recursion_limit: int | None = None
     warnings: tuple[str, ...] = ()
 

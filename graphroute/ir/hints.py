@@ -8,13 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from graphroute.errors import InvalidValue
 
 Privacy = Literal["local", "any"]
 OnExceed = Literal["degrade", "interrupt", "raise"]
 Objective = Literal["quality", "cost", "latency"]
+
+private: Final = "graphroute: private"
+"""Marks a key of a graph's state as private, whoever writes it: `ticket: Annotated[str, private]`.
+
+Nodes that read it, and what is derived from it, stay on this machine as behind `privacy="local"`.
+Next to a reducer it stands first: `Annotated[list, private, operator.add]`.
+"""
 
 NANO = 1_000_000_000
 """Nano-dollars in a dollar; all money that is counted (not planned) is an integer of these."""

@@ -9,6 +9,8 @@ redactor (or the author's word that nothing leaks), and taint ends there.
     pinned                   pinned                                     free
 ```
 
+A key that the state's schema marks `private` is private from the start, whoever writes it.
+
 What cannot be seen counts as private. A `Send` carries what its source put together, under keys of
 its own, so where private data may be in the state at its source, its target is pinned, with all
 that is inside of it, unless source or target say `privacy="any"`, or every way from the private
@@ -22,7 +24,7 @@ from collections import deque
 from dataclasses import replace
 
 from graphroute.ir.facts import Facts, Taint
-from graphroute.ir.graph import Graph, Node
+from graphroute.ir.graph import START, Graph, Node
 
 
 def taint(facts: Facts) -> Facts:
@@ -60,6 +62,9 @@ def taint(facts: Facts) -> Facts:
 
     for node in sources:
         spread(node)
+    for key in graph.private_keys:
+        origin[START, key] = (START,)
+        todo.append((START, key))
     while todo:
         writer, key = todo.popleft()
         way = origin[writer, key]
@@ -95,7 +100,7 @@ def _followers(graph: Graph, stops: frozenset[str]) -> dict[str, set[str]]:
     """Nodes that can run after each node, not through `stops`; a subgraph's inside runs where its
     node does.
     """
-    direct: dict[str, set[str]] = {n.name: set() for n in graph.nodes}
+    direct: dict[str, set[str]] = {START: set(), **{n.name: set() for n in graph.nodes}}
     for edge in graph.edges:
         if edge.source in direct and edge.target in direct:
             direct[edge.source].add(edge.target)

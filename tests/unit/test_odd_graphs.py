@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from graphroute import Model, RouteHints, optimize, plan
+from graphroute import Model, RouteHints, optimize, plan, private
 from graphroute.errors import InfeasibleBudget
 from graphroute.ir.plan import Plan
 from graphroute.providers.scripted import ScriptedChat
@@ -19,6 +20,15 @@ PAID = [
     Model("s:mini", MINI, price_in_usd=1.0, price_out_usd=1.0, quality=0.7),
 ]
 POOL = [*PAID, Model("s:home", HOME, local=True, quality=0.4)]
+
+
+class Ticket(TypedDict, total=False):
+    """A private ticket, private parts of it, and a clean text."""
+
+    ticket: Annotated[str, private]
+    parts: Annotated[list[str], private, operator.add]
+    clean: str
+    out: str
 
 
 class State(TypedDict, total=False):
@@ -166,6 +176,44 @@ def test_a_node_without_a_model_is_told_with_each_model_and_reason(name: str) ->
         assert word in made.infeasible.message
     with pytest.raises(InfeasibleBudget, match="no model left"):
         optimize(chain(2), **arguments)
+
+
+def reader(key: str) -> Callable[[Ticket], Ticket]:
+    if key == "ticket":
+        return lambda state: {"clean": HOME.invoke(state["ticket"]).text}
+    if key == "parts":
+        return lambda state: {"out": BIG.invoke(state["parts"][0]).text}
+    return lambda state: {"out": BIG.invoke(state["clean"]).text}
+
+
+@pytest.mark.parametrize(
+    ("key", "is_pinned"), [("ticket", True), ("parts", True), ("clean", False)]
+)
+def test_a_state_key_marked_private_keeps_its_readers_here(key: str, is_pinned: bool) -> None:
+    builder: Any = StateGraph(Ticket)
+    builder.add_node("read", reader(key))
+    builder.add_edge(START, "read")
+    graph = builder.compile()
+    made = plan(graph, models=POOL)
+    assert made.assignments[0].privacy_local == is_pinned
+    routed = optimize(graph, models=POOL, learn=False)
+    routed.invoke({"ticket": "a", "parts": ["b"], "clean": "c"})
+    assert [r.model for r in routed.records] == ["s:home" if is_pinned else "s:big"]
+    refused = plan(graph, models=PAID).infeasible
+    assert (refused is not None) == is_pinned
+    if refused is not None:
+        assert f"→({key})→ 'read' must stay on this machine" in refused.message
+
+
+def test_a_private_key_of_a_subgraph_counts_in_it() -> None:
+    inner: Any = StateGraph(Ticket)
+    inner.add_node("read", reader("ticket"))
+    inner.add_edge(START, "read")
+    outer: Any = StateGraph(State)
+    outer.add_node("sub", inner.compile())
+    outer.add_edge(START, "sub")
+    made = plan(outer.compile(), models=POOL)
+    assert {a.node: a.privacy_local for a in made.assignments} == {"sub/read": True}
 
 
 def test_two_hundred_nodes_without_a_model_are_not_all_told() -> None:

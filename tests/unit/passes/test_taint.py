@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -120,3 +121,28 @@ def test_a_private_step_whose_writes_were_not_seen_may_write_anything() -> None:
     # A step of code that only reads private data, as a log does, spreads nothing.
     log = node("log", "code", reads=("ticket",))
     assert "draft" not in chain(intake(), log, node("draft", reads=("label",)))
+
+
+def test_a_key_marked_private_pins_its_readers_whoever_writes_it() -> None:
+    nodes = [
+        node("write", writes=("ticket",)),
+        node("read", reads=("ticket",), writes=("label",)),
+        node("use", reads=("label",)),
+        node("redact", "code", reads=("ticket",), writes=("clean",), hints=CLEAN),
+        node("draft", reads=("clean",), writes=("out",)),
+    ]
+    stops = [START, *(n.name for n in nodes), END]
+    marked = replace(graph(nodes, list(pairwise(stops))), private_keys=("ticket",))
+    found = {t.node: t.path for t in study(marked).taints}
+    assert set(found) == {"read", "use"}
+    assert found["use"] == (START, "ticket", "read", "label", "use")
+
+
+def test_a_private_key_is_in_the_state_of_every_send_no_redactor_stands_before() -> None:
+    nodes = [node("split", "code"), node("part", reads=("doc",))]
+    arrows: list[Arrow] = [(START, "split"), ("split", "part", "send")]
+    marked = replace(graph(nodes, arrows), private_keys=("ticket",))
+    assert "part" in {t.node for t in study(marked).taints}
+    nodes[0] = node("split", "code", hints=CLEAN)
+    marked = replace(graph(nodes, arrows), private_keys=("ticket",))
+    assert study(marked).taints == ()
