@@ -1,7 +1,7 @@
 """A cached run is the uncached run: random graphs, edits and inputs, one cache for all of them.
 
-Every node's code is drawn: what it reads, how, what it does with it, whether it asks a model. A
-sequence of versions of the graph runs on a sequence of inputs; after each run the state, the chunks
+Every node's code is drawn: what it reads, how, what it does with it, whether it asks a model,
+pauses (and is resumed), raises or says itself where the run goes. A sequence of versions of the graph runs on a sequence of inputs; after each run the state, the chunks
 of the stream and the checkpoints have to be those of the plain graph.
 """
 
@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
+from langgraph.types import Command, Send, interrupt
 
 from graphroute.caches.memory import MemoryCache
 from graphroute.frontend.hints import route
@@ -27,6 +27,7 @@ from tests.semantics.observe import Observed, first_difference
 from tests.unit.runtime.node_cache.graphs import cached
 
 KEYS = ("a", "b", "c")
+MOST_PAUSES = 12
 
 
 class State(TypedDict, total=False):
@@ -48,9 +49,12 @@ class Step:
     is_async: bool = False
 
 
-WAYS = ("item", "get", "if", "loop", "spread", "helper", "whole", "alias", "in place", "raise")
+WAYS = (
+    *("item", "get", "if", "loop", "spread", "helper", "whole", "alias", "in place", "raise"),
+    *("interrupt", "interrupt after", "goto"),
+)
 
-RACES = ("raise", "in place")
+RACES = ("raise", "in place", "interrupt", "interrupt after")
 
 steps = st.builds(
     Step,
@@ -71,7 +75,8 @@ inputs = st.fixed_dictionaries(
 )
 
 
-def _function(step: Step, model: Any) -> Any:
+def _function(step: Step, model: Any, then: str) -> Any:
+    """`then`: where one goes that says so itself."""
     constant, reads = step.constant, step.reads
 
     def helper(values: Any) -> Any:
@@ -101,22 +106,27 @@ def _function(step: Step, model: Any) -> Any:
             state[reads].append(constant)  # type: ignore[literal-required]
         if step.way == "raise" and state.get(reads) == 1:
             raise ValueError(f"no {constant}")
+        if step.way == "interrupt" and state.get(reads):
+            return [interrupt({"asks": constant}), state.get(reads)]
         return constant
 
-    def finish(found: Any) -> State:
+    def finish(found: Any) -> Any:
         if step.asks:
             found = model.invoke(f"{found!r} {constant}").text
-        return {step.writes: found, "log": [(constant, found)]}  # type: ignore[misc]
+        if step.way == "interrupt after":
+            found = [found, interrupt(constant), interrupt("again")]
+        update: Any = {step.writes: found, "log": [(constant, found)]}
+        return Command(update=update, goto=then) if step.way == "goto" else update
 
     if step.is_async:
 
-        async def run(state: State) -> State:
+        async def run(state: State) -> Any:
             await asyncio.sleep(0)
             return finish(look(state))
 
         return run
 
-    def run_now(state: State) -> State:
+    def run_now(state: State) -> Any:
         return finish(look(state))
 
     return run_now
@@ -126,8 +136,9 @@ def _build(shape: str, parts: tuple[Step, ...], *, is_cached: bool) -> Any:
     model = ScriptedChat(name="model", replies=lambda messages: messages[-1].text[:40])
     builder = StateGraph(State)
     names = [f"n{number}" for number in range(len(parts))]
-    for name, step in zip(names, parts, strict=True):
-        node = _function(step, model)
+    follow = [END] * len(names) if shape in ("side by side", "branch") else [*names[1:], END]
+    for name, step, then in zip(names, parts, follow, strict=True):
+        node = _function(step, model, then)
         builder.add_node(name, route(cache=True)(node) if is_cached else node)
     if shape == "fan":
         sends = [Send(names[0], {"a": n % 2, "b": [n % 2]}) for n in range(4)]
@@ -161,21 +172,25 @@ def _observe(graph: Any, given: Any, *, is_async: bool) -> Any:
     seen: list[Any] = []
     modes = ["values", "updates", "checkpoints"]
 
-    async def drive() -> None:
+    async def drive(given: Any) -> None:
         async for chunk in graph.astream(given, config, stream_mode=modes, subgraphs=True):
             seen.append(chunk)  # noqa: PERF401 - an error must not lose what came before it
 
-    try:
-        if is_async:
-            asyncio.run(drive())
-        else:
-            seen.extend(graph.stream(given, config, stream_mode=modes, subgraphs=True))
-    except Exception as error:
-        seen.append(error)
+    for _ in range(MOST_PAUSES):
+        try:
+            if is_async:
+                asyncio.run(drive(given))
+            else:
+                seen.extend(graph.stream(given, config, stream_mode=modes, subgraphs=True))
+        except Exception as error:
+            seen.append(error)
+        if not graph.get_state(config).interrupts:
+            break
+        given = Command(resume="yes")
     return seen, [(state.values, state.next) for state in graph.get_state_history(config)]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_a_cached_run_is_the_uncached_run(data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from(SHAPES), label="shape")
