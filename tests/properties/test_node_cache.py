@@ -1,8 +1,9 @@
 """A cached run is the uncached run: random graphs, edits and inputs, one cache for all of them.
 
 Every node's code is drawn: what it reads, how, what it does with it, whether it asks a model,
-pauses (and is resumed), raises or says itself where the run goes. A sequence of versions of the graph runs on a sequence of inputs; after each run the state, the chunks
-of the stream and the checkpoints have to be those of the plain graph.
+pauses (and is resumed), raises or says itself where the run goes. A sequence of versions of the
+graph runs on a sequence of inputs; after each run the state, the chunks of the stream and the
+checkpoints have to be those of the plain graph.
 """
 
 from __future__ import annotations
