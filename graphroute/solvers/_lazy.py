@@ -58,10 +58,10 @@ class Lazy:
             except TooManyCombinations:
                 return None
             picks[g] = np.concatenate([self.met[g], found])
-        return _together(self, picks)
+        return _whole(self, picks)
 
 
-def _together(lazy: Lazy, picks: dict[int, Ints]) -> Choices:
+def _whole(lazy: Lazy, picks: dict[int, Ints]) -> Choices:
     return stacked(lazy.groups, _tables(lazy.groups, lazy.listed, lazy.blocks, picks))
 
 
