@@ -146,7 +146,8 @@ def _scored(
         if not values:
             raise InvalidValue(
                 f"none of {len(past)} records has a prompt or a difficulty",
-                next_step="keep texts with Store(keep_text=True), or give PROMPTS.csv",
+                next_step="keep texts with graphroute run --keep-text or Store(keep_text=True), "
+                "or give PROMPTS.csv",
             )
         return _Scored(values=_drawn(values, limit, seed), of="difficulty")
     chosen = _drawn(texts, limit, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,14 @@ def command(
     is_async: Annotated[
         bool, typer.Option("--async", help="Run by ainvoke, for graphs with async nodes.")
     ] = False,
+    keep_text: Annotated[
+        bool,
+        typer.Option(
+            "--keep-text",
+            help="Record prompts and answers too, for calibrate --records; never those of "
+            "private nodes.",
+        ),
+    ] = False,
     as_json: _options.Json = False,
     output: _options.Output = None,
 ) -> None:
@@ -47,7 +56,7 @@ def command(
     if (one is None) == (many is None):
         raise InvalidValue("one of --input and --inputs is needed", next_step="give just one")
     inputs = [read_input(one)] if one is not None else read_lines(many or Path())
-    from graphroute import optimize
+    from graphroute import Store, optimize
     from graphroute.frontend.target import load_target
 
     graph = load_target(target)
@@ -58,12 +67,19 @@ def command(
         objective=_options.objective(objective),
         deadline_s=deadline,
         memory_limit_bytes=_options.memory_bytes(memory),
+        store=Store(keep_text=keep_text),
     )
     results = list(_results(fast, inputs, is_async=is_async))
     failed = [result for result in results if "error" in result]
     report = fast.report()
     if as_json:
-        data = {"schema": SCHEMA, "results": results, "report": report.to_dict()}
+        data = {
+            "schema": SCHEMA,
+            "results": results,
+            "report": report.to_dict(),
+            # As the store has them, for calibrate --records on this very file.
+            "records": [asdict(record) for record in fast.records],
+        }
         write(json.dumps(data, ensure_ascii=False, indent=2) + "\n", output)
     elif one is not None and not failed:
         write(json.dumps(results[0]["output"], ensure_ascii=False, indent=2) + "\n", output)

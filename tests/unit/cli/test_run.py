@@ -14,6 +14,34 @@ GRAPH, POOL = f"{APP}:graph", f"{APP}:POOL"
 Command = Callable[..., Any]
 
 
+def test_records_of_a_run_calibrate_a_threshold(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(
+        "".join(json.dumps({"ticket": f"Prove it {i}"}) + "\n" for i in range(4))
+    )
+    words = ("run", GRAPH, "--models", POOL, "--inputs", "in.jsonl", "--json", "--output")
+    assert command(*words, "plain.json").code == 0
+    refused = command("calibrate", "--records", "plain.json", "--strong-share", "0.3")
+    assert refused.code == 2
+    assert "--keep-text" in refused.err
+    assert command(*words, "kept.json", "--keep-text").code == 0
+    share = ("--node", "classify", "--strong-share", "0.5", "--json")
+    of_file = command("calibrate", "--records", "kept.json", *share)
+    assert of_file.code == 0, of_file.err
+    answer = json.loads(of_file.out)
+    assert (answer["prompts"], answer["of"]) == (4, "need")
+    assert answer["model"].startswith("router-lexical-0.")
+    from graphroute.store.background import flush_all
+
+    flush_all()
+    of_store = command("calibrate", "--records", tmp_path / "home", *share)
+    assert of_store.code == 0, of_store.err
+    assert json.loads(of_store.out) == answer
+    priced = ("--budget", "0.3", "--strong-usd", "1", "--weak-usd", "0", "--json")
+    by_price = command("calibrate", "--records", "kept.json", *priced)
+    assert by_price.code == 0, by_price.err
+    assert json.loads(by_price.out)["wanted_share"] == pytest.approx(0.3)
+
+
 def test_one_input_prints_the_final_state(command: Command) -> None:
     done = command("run", GRAPH, "--input", '{"ticket": "twice"}')
     assert done.code == 0, done.err
