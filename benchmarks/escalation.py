@@ -116,15 +116,19 @@ def play(
     budget: float,
     rates: CheckRates | None,
     random: Random,
-    keeps: bool,
 ) -> tuple[bool, float]:
     """Whether a run is right in every step, and its USD.
 
-    keeps: a step asks on only with what the plan does not expect the later steps to need
+    A step asks on only with what the later steps do not need for their first answers.
     """
     spent, is_right = 0.0, True
-    later = plan.totals.cost_expected_usd
-    for assignment, kind, q in zip(plan.assignments, kinds, questions, strict=True):
+    firsts = [
+        float(data.train[k].cost_usd[:, here.models.index(a.model)].mean())
+        for a, k in zip(plan.assignments, kinds, strict=True)
+    ]
+    steps = zip(plan.assignments, kinds, questions, strict=True)
+    for number, (assignment, kind, q) in enumerate(steps, 1):
+        later = sum(firsts[number:])
         part = data.test[kind]
         stages = [assignment.model]
         if assignment.kind == "cascade":
@@ -132,10 +136,9 @@ def play(
         order = [here.models.index(name) for name in stages]
         cheapest = int(part.cost_usd[q].argmin())
         answer = None
-        later -= assignment.cost_usd
         for k, first in enumerate(order):
             fits = [m for m in (first, cheapest) if spent + part.cost_usd[q, m] <= budget]
-            is_dear = keeps and spent + part.cost_usd[q, first] + later > budget
+            is_dear = spent + part.cost_usd[q, first] + later > budget
             if not fits or (k and (fits[0] != first or is_dear)):
                 break  # the answer so far stands
             m = fits[0]
@@ -149,9 +152,7 @@ def play(
     return is_right, spent
 
 
-def compare(
-    here: World, data: Outcomes, share: float, runs: int, seed: int, *, keeps: bool
-) -> None:
+def compare(here: World, data: Outcomes, share: float, runs: int, seed: int) -> None:
     """One budget: the plan without checks, with each check, and the oracle."""
     strong = int(np.mean([data.train[k].correct.mean(axis=0) for k in data.kinds], axis=0).argmax())
     columns = ["no check", *CHECKS, "oracle"]
@@ -193,7 +194,7 @@ def compare(
             questions = tuple(random.randrange(len(data.test[k].prompts)) for k in kinds)
             for name, (plan, rates) in ways.items():
                 luck = Random(f"{seed} {g} {r} {name}")
-                found = play(here, data, plan, kinds, questions, budget, rates, luck, keeps)
+                found = play(here, data, plan, kinds, questions, budget, rates, luck)
                 right[name][g, r] = found[0]
                 spent[name] += found[1]
             right["oracle"][g, r] = float(
@@ -222,16 +223,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100, help="per chain")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budgets", default="0.08,0.25,0.5,1", help="shares of all strong")
-    parser.add_argument(
-        "--keep", action="store_true", help="ask on only with what later steps do not need"
-    )
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     data = load(options.data, "tasks")
     here = world(options.data)
     print(describe(seed=options.seed))
     for share in options.budgets.split(","):
-        compare(here, data, float(share), options.runs, options.seed, keeps=options.keep)
+        compare(here, data, float(share), options.runs, options.seed)
 
 
 if __name__ == "__main__":

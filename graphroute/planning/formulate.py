@@ -137,6 +137,7 @@ def formulate(
                 floor=float(floors[i]),
                 packed=_packed(known.packings.get(p.node, ()), catalog, usable[i]),
                 most_usd=limit - float(least.sum() - least[i]),
+                fair_usd=limit * float(least[i]) / max(float(least.sum()), 1e-300),
             )
     index = {node.name: i for i, node in enumerate(nodes)}
     plain = Problem(

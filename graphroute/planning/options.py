@@ -27,7 +27,7 @@ from typing import Final
 
 import numpy as np
 
-from graphroute.ir.problem import Floats, Option
+from graphroute.ir.problem import Floats, Ints, Option
 from graphroute.ir.profile import NodeProfile
 from graphroute.ir.quality import Q_MAX, Q_MIN
 from graphroute.planning.pareto import supported, undominated
@@ -45,6 +45,17 @@ from graphroute.planning.sequences import (
 )
 
 MOST: Final = 12
+LONGEST: Final = 5
+"""Models of a cascade, at most."""
+
+GROWN: Final = 6
+"""Good sequences that longer ones are made of, at each length."""
+
+SURE: Final = 0.5
+"""Difference of its rates below which a check spends so much on right answers, and misses so many
+wrong ones, that a cascade behind it must fit into the node's own share of the budget: beyond that
+it takes from later steps more than it gives here (`benchmarks/escalation.py`)."""
+
 RARE: Final = 0.05
 """Below this chance of another round a loop is planned as if it had one."""
 
@@ -84,12 +95,14 @@ def columns(
     stubborn: float = STUBBORN,
     packed: Sequence[tuple[int, Packing]] = (),
     most_usd: float = np.inf,
+    fair_usd: float = np.inf,
 ) -> Columns:
     """All options of a node; `usd` is per run, the rest per visit as `Problem` says.
 
     floor: the quality that a sequence as a whole must reach; packed: (model, packing)
     most_usd: what a run can have for one visit of the node; a cascade that would cost more if all
         of it was asked promises a last resort that no run can pay, and is none
+    fair_usd: the visit's own share of that, which a poor check must make do with
     """
     m = len(singles.quality)
     alone = Table(
@@ -108,15 +121,34 @@ def columns(
         found = alone.joined(rounds(sequences_of(usable), success, rates, p, stubborn, pace))
     elif p.check == "hint" and rates.is_telling:
         success = by_hardness(singles.quality)
-        sequences = sequences_of(usable)
-        whole = np.where(sequences >= 0, singles.usd[sequences], 0.0).sum(axis=1)
-        found = alone.joined(cascades(sequences[whole <= most_usd], success, rates, stubborn))
+        room = most_usd if rates.told >= SURE else min(most_usd, fair_usd)
+        new = _payable(sequences_of(usable), singles, room)
+        found = alone.joined(cascades(new, success, rates, stubborn))
+        while len(new) > 0 and new.shape[1] < LONGEST:
+            # Longer ones are many: only those that go on where a good one ends are looked at.
+            best = _worth(found, p, singles, rates, floor)
+            new = _payable(_going_on(found.models[best], usable), singles, room)
+            found = found.joined(cascades(new, success, rates, stubborn))
     elif p.again >= RARE:
         found = alone.joined(mixed(singles, usable, p))
     if not len(found.models[m:]) and not packed:
         return _figures(found, p, singles, rates, range(m), ())
     keep = _worth(found, p, singles, rates, floor)
     return _figures(found, p, singles, rates, [*range(m), *keep], packed)
+
+
+def _payable(sequences: Ints, singles: Singles, room_usd: float) -> Ints:
+    """Those of which a run could pay every model."""
+    whole = np.where(sequences >= 0, singles.usd[sequences], 0.0).sum(axis=1)
+    found: Ints = sequences[whole <= room_usd]
+    return found
+
+
+def _going_on(sequences: Ints, usable: list[int]) -> Ints:
+    """Each of the longest sequences, the most wanted of them, with each usable model behind it."""
+    full = sequences[(sequences >= 0).all(axis=1)][:GROWN]
+    rows = [(*row, m) for row in full.tolist() for m in usable]
+    return np.array(rows, dtype=np.int64).reshape(-1, sequences.shape[1] + 1)
 
 
 def _worth(

@@ -78,7 +78,12 @@ class CheckRates:
         >>> CheckRates(passes_good=0.5, passes_bad=0.5).is_telling
         False
         """
-        return self.passes_good - self.passes_bad >= LEAST_TOLD
+        return self.told >= LEAST_TOLD
+
+    @property
+    def told(self) -> float:
+        """How much it tells, in [0, 1]: the difference of its two rates."""
+        return max(0.0, self.passes_good - self.passes_bad)
 
     def stricter(self, factor: float) -> CheckRates:
         """Rates of a check that refuses `factor` times as often, of good and bad answers alike."""

@@ -137,7 +137,7 @@ def cascades(sequences: Ints, success: Floats, rates: CheckRates, stubborn: floa
         return _nothing()
     shares = np.zeros(sequences.shape)
     final = np.zeros(len(sequences))
-    for length in (2, 3):
+    for length in range(2, sequences.shape[1] + 1):
         rows = np.flatnonzero((sequences >= 0).sum(axis=1) == length)
         if len(rows):
             found = follow(sequences[rows, :length], success, rates, stubborn)

@@ -94,6 +94,14 @@ class Course:
         """What the calls still to come are expected to cost, in nano-dollars."""
         return max(0.0, self._left_nano)
 
+    def needed_nano(self) -> float:
+        """What the steps still to come need at least: no further answer where a check refuses."""
+        with self._lock:
+            return sum(
+                max(0.0, _once(a) - self._progress.visits(a.node)) * self.per_call_nano(a.node)
+                for a in self._planned.values()
+            )
+
     def per_call_nano(self, node: str) -> float:
         """What one call of `node` is expected to cost, on the model that is due."""
         if (a := self._planned.get(node)) is None:
@@ -292,6 +300,11 @@ class Course:
     def _part(self, a: Assignment) -> float:
         """Whether the plan still counts on a further call of a node: 1, 0, or a part of one."""
         return min(1.0, max(0.0, a.expected_calls - self._progress.visits(a.node)))
+
+
+def _once(a: Assignment) -> float:
+    """Calls of a node that are expected without those that its check leads to."""
+    return min(a.expected_calls, a.expected_visits) if a.kind == "cascade" else a.expected_calls
 
 
 def _nano(usd: float | None) -> int | None:

@@ -198,13 +198,14 @@ class Till:
         )
 
     def leaves_enough(self, spec: ModelSpec, call: router.CallFacts) -> bool:
-        """Whether a call on `spec`, at its least, leaves what later steps are expected to cost.
+        """Whether a call on `spec`, at its least, leaves what later steps need.
 
-        For a call the run can do without: a second answer must not cost a later step its model.
+        For a call the run can do without: a second answer must not cost a later step its model,
+        but what later steps would spend on second answers of their own it may.
         """
         if (available := self._ledger.available_nano) is None:
             return True
-        return available - self._bounds(spec, call).least >= self._course.left_nano()
+        return available - self._bounds(spec, call).least >= self._course.needed_nano()
 
     def _purse(self, amount_nano: int) -> Purse:
         """The limit that is reached, else (others have given money back by now) the closest."""

@@ -19,7 +19,7 @@ from graphroute.ir.hints import RouteHints
 from graphroute.ir.plan import Assignment, Plan
 from graphroute.ir.profile import NodeProfile, StepScore
 from graphroute.ir.rest import Happened
-from graphroute.planning.options import MOST, Packing, columns
+from graphroute.planning.options import LONGEST, MOST, Packing, columns
 from graphroute.planning.retries import (
     STUBBORN,
     CheckRates,
@@ -361,3 +361,17 @@ def test_without_a_model_of_a_sequence_the_sequence_is_gone() -> None:
 def test_a_small_pool_has_no_sequences() -> None:
     made = plan(refine(), pool=Catalog(models=(MINI,)))
     assert one(made).kind == "single"
+
+
+def test_a_good_check_goes_on_asking_and_a_poor_one_keeps_to_its_share() -> None:
+    pool = singles([0.5, 0.6, 0.7, 0.8], [1.0, 1.2, 1.4, 1.6])
+    sure = CheckRates(passes_good=1.0, passes_bad=0.0)
+    asked = columns(profile("hint"), pool, rates=sure, fair_usd=1.0)
+    assert max(len(option.models) for option in asked.options) == LONGEST
+    far = singles([0.6, 0.95], [0.1, 10.0])
+    poor = CheckRates(passes_good=0.7, passes_bad=0.3)
+    assert columns(profile("hint"), far, rates=poor).options
+    assert all(
+        sum(far.usd[list(option.models)]) <= 1.0
+        for option in columns(profile("hint"), far, rates=poor, fair_usd=1.0).options
+    )
