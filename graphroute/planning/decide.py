@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graphroute.ir.catalog import Catalog, ModelSpec
 from graphroute.ir.facts import Facts, Observed, Taint
@@ -21,7 +21,7 @@ from graphroute.ir.plan import (
     SolverReport,
     Totals,
 )
-from graphroute.ir.problem import Problem, Solution
+from graphroute.ir.problem import Option, Problem, Solution
 from graphroute.ir.profile import NodeProfile, Profile
 from graphroute.planning import infeasible, punctual, spend
 from graphroute.planning.masks import path_of
@@ -135,6 +135,20 @@ def _finite(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
+def _cascades(
+    problem: Problem, profile: Profile, options: Sequence[Option]
+) -> dict[int, spend.Steps]:
+    """How far the cascade of a node goes, and what each of its models costs, by index."""
+    return {
+        i: spend.Steps(
+            reach=option.shares,
+            usd=tuple(float(problem.cost_usd[i, m]) / p.visits for m in option.models),
+        )
+        for i, (option, p) in enumerate(zip(options, profile.nodes, strict=True))
+        if option.kind == "cascade" and p.visits > 0
+    }
+
+
 def _totals(
     profile: Profile,
     catalog: Catalog,
@@ -161,7 +175,9 @@ def _totals(
         chance = punctual.on_time(problem, solution.choice, deadline, runs, seed)
     return Totals(
         cost_expected_usd=sum(costs),
-        cost_p95_usd=spend.p95_usd(runs, profile, costs, seed),
+        cost_p95_usd=spend.p95_usd(
+            runs, profile, costs, seed, _cascades(problem, profile, options)
+        ),
         cost_worst_usd=spend.worst_usd(profile, catalog, options),
         latency_s=problem.latency_s(solution.choice),
         quality=math.exp(logs / weight) if weight > 0 else 1.0,

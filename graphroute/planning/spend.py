@@ -2,7 +2,8 @@
 
 p95: the visits of the simulated runs (`simulated`, fan-outs drawn too), times the cost per visit,
 times a lognormal factor per node and run for how long prompts and answers turn out (`TOKEN_SPREAD`,
-mean 1, seeded). Worst case: the
+mean 1, seeded); how far a cascade goes in a visit is drawn as well, for a run that has bad luck at
+several checks is what a budget has to bear. Worst case: the
 most visits the recursion limit allows, each with a full context and the longest answer; unknown
 where a `Send`, an unlimited answer or an unknown context leaves it open.
 """
@@ -10,12 +11,13 @@ where a `Send`, an unlimited answer or an unknown context leaves it open.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from graphroute.ir.catalog import Catalog, ModelSpec
-from graphroute.ir.problem import Option
+from graphroute.ir.problem import Floats, Option
 from graphroute.ir.profile import NodeProfile, Profile
 from graphroute.planning.simulated import Runs
 
@@ -23,8 +25,27 @@ TOKEN_SPREAD = 0.5
 """Standard deviation of the logarithm of a call's cost around its mean."""
 
 
-def p95_usd(runs: Runs, profile: Profile, costs_usd: Sequence[float], seed: int) -> float:
-    """95th percentile of a run's cost in USD; `costs_usd[i]` is per expected run of node i."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """A cascade in one visit: reach[r], the chance in [0, 1] that its model r is asked, falling;
+    usd[r], what that costs.
+    """
+
+    reach: tuple[float, ...]
+    usd: tuple[float, ...]
+
+
+def p95_usd(
+    runs: Runs,
+    profile: Profile,
+    costs_usd: Sequence[float],
+    seed: int,
+    cascades: Mapping[int, Steps] | None = None,
+) -> float:
+    """95th percentile of a run's cost in USD; `costs_usd[i]` is per expected run of node i.
+
+    cascades: by index of the node; their mean is part of `costs_usd` already
+    """
     if not profile.nodes:
         return 0.0
     per_visit = np.array(
@@ -36,8 +57,23 @@ def p95_usd(runs: Runs, profile: Profile, costs_usd: Sequence[float], seed: int)
     visits = runs.visits * runs.growth
     noise = np.random.default_rng(seed).standard_normal(visits.shape)
     factor = np.exp(TOKEN_SPREAD * noise - TOKEN_SPREAD**2 / 2)
-    totals = (visits * per_visit * factor).sum(axis=1)
+    spent = visits * per_visit
+    draw = np.random.default_rng([seed, 1])
+    for i, steps in (cascades or {}).items():
+        spent[:, i] += _off_mean(visits[:, i], steps, draw)
+    totals = (spent * factor).sum(axis=1)
     return max(float(np.quantile(totals, 0.95)), float(sum(costs_usd)))
+
+
+def _off_mean(visits: Floats, steps: Steps, draw: np.random.Generator) -> Floats:
+    """USD by which the further models of a cascade cost more or less than expected, per run."""
+    left = np.rint(visits).astype(np.int64)
+    off = np.zeros(len(visits))
+    for r in range(1, len(steps.reach)):
+        before, here = steps.reach[r - 1], steps.reach[r]
+        left = draw.binomial(left, min(1.0, here / before) if before > 0 else 0.0)
+        off += (left - np.rint(visits) * here) * steps.usd[r]
+    return off
 
 
 def worst_usd(profile: Profile, catalog: Catalog, options: Sequence[Option]) -> float | None:
