@@ -49,7 +49,7 @@ class Served:
     member: str | Model
 
 
-OWN = ScriptedChat(name="own", replies=["not routed"], max_tokens=48)
+OWN = ScriptedChat(name="own", replies=["not routed"], max_tokens=160)
 
 
 def _graph() -> Any:

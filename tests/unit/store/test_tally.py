@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -229,15 +230,19 @@ def test_kept_sums_follow_every_deletion_and_span(store: RecordStore, seed: int)
 
 
 def test_a_file_without_sums_gets_them_when_it_is_opened(tmp_path: Path) -> None:
-    path = tmp_path / "records.sqlite3"
-    db = schema.opened(path, steps=schema.STEPS[:1])
+    path, now = tmp_path / "records.sqlite3", tmp_path / "now.sqlite3"
     records = drawn(50, 3)
-    db.execute("BEGIN")
-    refused: list[Exception] = []
-    write.Batch(db).write(records, refused=refused.append)
-    assert not refused
-    db.execute("COMMIT")
-    db.close()
+    with closing(schema.opened(now)) as db:
+        db.execute("BEGIN")
+        refused: list[Exception] = []
+        write.Batch(db).write(records, refused=refused.append)
+        assert not refused
+        db.execute("COMMIT")
+    with closing(schema.opened(path, steps=schema.STEPS[:1])) as db:
+        db.execute("ATTACH ? AS now", (str(now),))
+        for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'"):
+            held = ", ".join(column for _, column, *_ in db.execute(f"PRAGMA table_info({table})"))
+            db.execute(f"INSERT OR REPLACE INTO {table} ({held}) SELECT {held} FROM now.{table}")
     store = RecordStore(path, clock=lambda: NOW_S)
     found = {
         (c.node, c.model, c.day): (c.calls, c.cost_nano, c.took_s, c.quality_sum, c.failed)
