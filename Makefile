@@ -69,6 +69,7 @@ bench-learning: $(STAMP) ## regret, drift, newcomers and escalation: make bench-
 	$(BIN)/python benchmarks/levels.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/escalation.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/profiling.py --data $(GRAPHROUTE_DATA)
+	$(BIN)/python benchmarks/retraining.py --data $(GRAPHROUTE_DATA)
 
 upstream: $(STAMP) ## LangGraph's own tests, plain and optimized: make upstream LANGGRAPH=checkout
 	@test -d "$(LANGGRAPH)/libs/langgraph/tests" || \

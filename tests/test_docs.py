@@ -128,8 +128,10 @@ def test_help_is_printed_as_documented(
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERMINAL_WIDTH", "100")
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    for name in ("plan", "run", "models", "doctor", "report", "demo"):
-        assert run([name, "--help"]) == 0
+    profile = [f"profile {name}" for name in ("show", "export", "import", "replay", "log", "undo")]
+    commands = ("plan", "run", "models", "doctor", "report", "demo", *profile, "profile retrain")
+    for name in commands:
+        assert run([*name.split(), "--help"]) == 0
         told = "\n".join(line.rstrip() for line in capsys.readouterr().out.strip().splitlines())
         assert told in page, f"docs/cli.md is behind `graphroute {name} --help`:\n{told}"
 
