@@ -42,7 +42,7 @@ def test_each_step_gets_the_effort_that_it_is_planned_for() -> None:
             return ChatOpenAI(
                 model="gpt-5-mini",
                 reasoning_effort=effort,
-                api_key=SecretStr("k"),
+                api_key=key,
                 http_client=client,
             )
 
