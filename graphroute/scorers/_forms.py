@@ -30,16 +30,14 @@ from graphroute.scorers._looks import KINDS
 
 FORMS: Final = ("choice", "problem", "open")
 _OPTION = re.compile(r"^A[.)] ", re.MULTILINE)
-_RELATION = re.compile(rf"\b(?:{'|'.join(KINDS['relation'].split())})\b", re.IGNORECASE)
-_SIGNS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"\d+(?:[.,]\d+)*",
-        rf"\b(?:{'|'.join(KINDS['condition'].split())})\b",
-        rf"\b(?:{'|'.join(KINDS['mathematics'].split())})\b|[=^\\]",
-        r"\b(?:code|program|algorithm|python|java|sql|implement|debug|array|string)\b|```|\w\(",
-    )
+_RELATIONS, _CONDITIONS, _MATHEMATICS = (
+    frozenset(KINDS[kind].split()) for kind in ("relation", "condition", "mathematics")
 )
+_CODE = frozenset(
+    "code program algorithm python java sql implement debug array string".split()  # noqa: SIM905
+)
+_WORD = re.compile(r"(\w+)(\(?)")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _READ = 4000
 _ENOUGH = 100.0
 _SHARE = 0.25
@@ -99,7 +97,7 @@ def steps(prompt: str) -> float:
     >>> steps("How old is Ann?") < steps("Ann is twice as old as Bob. How old is each of them?")
     True
     """
-    relations = len(_RELATION.findall(prompt[:_READ]))
+    relations = sum(word in _RELATIONS for word, _ in _WORD.findall(prompt[:_READ].lower()))
     return math.log1p(len(prompt)) + 0.5 * math.log1p(relations)
 
 
@@ -109,5 +107,13 @@ def signs(prompt: str) -> float:
     >>> signs("Write a poem about rain.") < signs("Write a program that adds 3 numbers.")
     True
     """
-    part = prompt[:_READ]
-    return 0.5 * sum(math.log1p(len(pattern.findall(part))) for pattern in _SIGNS)
+    part = prompt[:_READ].lower()
+    words = _WORD.findall(part)
+    counts = (
+        len(_NUMBER.findall(part)),
+        sum(word in _CONDITIONS for word, _ in words),
+        sum(word in _MATHEMATICS for word, _ in words) + sum(map(part.count, "=^\\")),
+        # A name before a bracket is a call.
+        sum(bool(bracket) or word in _CODE for word, bracket in words) + part.count("```"),
+    )
+    return 0.5 * sum(map(math.log1p, counts))

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -90,10 +92,48 @@ def seen(prompt: str) -> tuple[Ints, Floats]:
     >>> bool((seen("two  WORDS")[0] == seen("Two words")[0]).all())
     True
     """
-    text = bytes_of(prompt)
+    read = read_of(prompt)
+    if not len(read.text):
+        return read.buckets, np.zeros(len(PLAIN), np.float64)
+    return read.buckets, _plain(prompt, read.text, len(read.words))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Read:
+    """What is read of a prompt; the arrays must not be written to.
+
+    text: its bytes, in small letters; firsts: the first byte of each word
+    words: a number ≥ 0 for each word, in order; buckets: see `seen`
+    """
+
+    text: NDArray[np.uint8]
+    firsts: NDArray[np.uint8]
+    words: Ints
+    buckets: Ints
+
+
+def read_of(prompt: str) -> Read:
+    """A prompt's words; several parts of one scorer read the same prompt in turn."""
+    return _read(clipped(prompt))
+
+
+@lru_cache(maxsize=4)
+def _read(part: str) -> Read:
+    raw = part.lower().encode("utf-8", "replace")[:_LONGEST]
+    text = np.frombuffer(raw, np.uint8)
     if not len(text):
-        return np.zeros(0, np.int64), np.zeros(len(PLAIN), np.float64)
-    words = _hashed(text)
+        none = np.zeros(0, np.int64)
+        return Read(text=text, firsts=text, words=none, buckets=none)
+    firsts, words = _hashed(text)
+    numbers = ((words ^ (words >> _HALF)) * _MIX_A >> _DOWN).view(np.int64)
+    read = Read(text=text, firsts=firsts, words=numbers, buckets=_buckets(words))
+    for kept in (read.firsts, read.words, read.buckets):
+        kept.setflags(write=False)
+    return read
+
+
+def _buckets(words: Words) -> Ints:
+    """Of words and of pairs of neighbouring words, each once, in order."""
     count = len(words)
     hashes = np.empty(max(2 * count - 1, 0), np.uint64)
     hashes[:count] = words
@@ -107,7 +147,7 @@ def seen(prompt: str) -> tuple[Ints, Floats]:
         is_new = np.ones(len(buckets), np.bool_)
         np.not_equal(buckets[1:], buckets[:-1], out=is_new[1:])
         buckets = buckets[is_new]
-    return buckets, _plain(prompt, text, count)
+    return buckets
 
 
 def words_of(prompt: str) -> Ints:
@@ -117,24 +157,7 @@ def words_of(prompt: str) -> Ints:
     >>> bool(a == c), bool(a == b)
     (True, False)
     """
-    text = bytes_of(prompt)
-    if not len(text):
-        return np.zeros(0, np.int64)
-    words = _hashed(text)
-    return ((words ^ (words >> _HALF)) * _MIX_A >> _DOWN).view(np.int64)
-
-
-def bytes_of(prompt: str) -> NDArray[np.uint8]:
-    """The bytes that are read of a prompt, in small letters."""
-    raw = clipped(prompt).lower().encode("utf-8", "replace")[:_LONGEST]
-    return np.frombuffer(raw, np.uint8)
-
-
-def firsts_of(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The first byte of each word of `bytes_of`, in the order of `words_of`."""
-    kind, edges = _edges(text)
-    begins = edges[:-1]
-    return np.asarray(text.take(begins[kind.take(begins) != 0]))
+    return read_of(prompt).words
 
 
 def _edges(text: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Ints]:
@@ -149,14 +172,16 @@ def _edges(text: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Ints]:
     return kind, starts.nonzero()[0]
 
 
-def _hashed(text: NDArray[np.uint8]) -> Words:
+def _hashed(text: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Words]:
+    """The first byte and the hash of each word."""
     size = len(text)
     kind, edges = _edges(text)
     prefix = np.zeros(size + 1, np.uint64)
     np.cumsum(_BYTE.take(text) * _P[:size], out=prefix[1:])
     sums = prefix.take(edges)
-    words = (sums[1:] - sums[:-1]) * _P_INVERSE.take(edges[:-1])
-    return np.asarray(words[kind.take(edges[:-1]) != 0])
+    is_word = kind.take(begins := edges[:-1]) != 0
+    words = (sums[1:] - sums[:-1]) * _P_INVERSE.take(begins)
+    return text.take(begins[is_word]), words[is_word]
 
 
 def _plain(prompt: str, text: NDArray[np.uint8], words: int) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphroute.ir.problem import Floats
-from graphroute.scorers._hashing import BUCKETS, Ints, bytes_of, clipped, firsts_of, words_of
+from graphroute.scorers._hashing import BUCKETS, Ints, clipped, read_of, words_of
 
 Bytes = NDArray[np.uint8]
 
@@ -108,13 +108,11 @@ def looks(prompts: Sequence[str]) -> Floats:
 
 
 def _one(prompt: str) -> Floats:
-    text = bytes_of(prompt)
-    if not len(text):
+    read = read_of(prompt)
+    if not len(read.text):
         return np.zeros(len(LOOKS))
     raw = clipped(prompt).encode("utf-8", "replace")
-    firsts = firsts_of(text)
-    kinds = _kind_table().take(words_of(prompt))
-    return _counted(len(prompt), raw, text, firsts, kinds)
+    return _counted(len(prompt), raw, read.text, read.firsts, _kind_table().take(read.words))
 
 
 def _counted(
