@@ -12,6 +12,7 @@
 | `number(expected, tolerance=1e-6)` | its last number is the expected one |
 | `in_context(min_share=0.5)` | what it says stands in the messages that were sent |
 | `judge(model=None)` | another model, by default the first that Ollama has, grades it as good |
+| `agreement(k=3, at_least=0.5)` | the same model, asked up to `k` times, says the same mostly |
 | `all_of(…)`, `any_of(…)` | several of them |
 
 A check of your own is any function of `(messages, reply)`, sync or async, that gives a bool, a
@@ -26,9 +27,10 @@ breaks a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
+from graphroute.checks.agreement import Agreement
 from graphroute.checks.code import Compiles
 from graphroute.checks.combine import Combined
 from graphroute.checks.grounded import InContext
@@ -41,6 +43,7 @@ from graphroute.ir.verdict import PASS_SCORE, Check, Verdict, verdict_of
 
 __all__ = [
     "Verdict",
+    "agreement",
     "all_of",
     "any_of",
     "compiles",
@@ -86,6 +89,22 @@ def number(
 def in_context(*, min_share: float = 0.5) -> InContext:
     """At least `min_share` of what the reply says stands in the messages that were sent."""
     return InContext(min_share=min_share)
+
+
+def agreement(
+    k: int = 3, *, at_least: float = 0.5, key: Callable[[Any], Hashable | None] | None = None
+) -> Agreement:
+    """The same model says the same most of the times it is asked (self-consistency).
+
+    Where the plan finds that worth its price, it is asked up to `k` times (2 to 8), again at a
+    temperature of 0.8 or more, until more than half of `k`, and at least the share `at_least` of
+    it, agree or cannot any more. The first answer of the majority is taken; without one the next
+    model of the plan is asked. Elsewhere it is asked once, and the verdict is open.
+
+    key: what of a reply is compared, by equality; None from it is an answer like no other. By
+        default its tool calls or its JSON, else its last number, else its text without case
+    """
+    return Agreement(k, at_least=at_least, key=key)
 
 
 def all_of(*checks: Check) -> Combined:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.verdict import Check, Verdict, unknown, verdict_of
+from graphroute.ir.verdict import Check, Verdict, sampling_of, unknown, verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Combined:
             raise InvalidValue(
                 "a combination of checks needs functions of (messages, reply)",
                 next_step="give at least one check",
+            )
+        if any(map(sampling_of, self.checks)):
+            raise InvalidValue(
+                "a check that compares several answers cannot be combined with checks of one",
+                next_step="use agreement(…) alone; a key= that gives None refuses an answer",
             )
 
     @property

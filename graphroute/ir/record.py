@@ -11,6 +11,13 @@ AFTER_REFUSAL: Final = "a check refused the answer of "
 """How `CallRecord.why` begins, before the model's name, where a check led to the call: that is a
 harder one than the node's usual, so its score says too little good of the model that got it."""
 
+ONCE_MORE: Final = "one of up to "
+"""How `CallRecord.why` begins where a model is asked the same again to see whether it agrees with
+itself: that is asked for its hard questions more often than for its easy ones."""
+
+CHECK: Final = "check"
+"""`CallRecord.why` of a call that a node's check made to judge an answer (`is_check`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -24,7 +31,8 @@ class Attempt:
 class CallRecord:
     """One model call inside a routed run.
 
-    why: `"plan"`, or why another model than the planned one served (budget, context, down, …)
+    why: `"plan"`, or why another model than the planned one served (budget, context, down, …), or
+        `"check"` where a check of the node asked a model about an answer
     own_model: the model the graph itself would have used, None if unknown
     is_estimated: usage did not come from the model but from counting characters
     baseline_nano: the same tokens at the graph's own model's price; None where that is unknown
@@ -85,3 +93,15 @@ class CallRecord:
     served: str = ""
     prompt: str | None = None
     answer: str | None = None
+
+    @property
+    def is_check(self) -> bool:
+        """Whether a check made the call: it costs the run money and is no answer of the node."""
+        return self.why == CHECK
+
+    @property
+    def is_again(self) -> bool:
+        """Whether earlier answers to the same call led to it, so that its questions are no fair
+        sample of the node's.
+        """
+        return self.why.startswith((AFTER_REFUSAL, ONCE_MORE))

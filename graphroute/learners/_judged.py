@@ -9,7 +9,7 @@ from typing import Final
 
 from graphroute.ir.features import Features, unpacked
 from graphroute.ir.feedback import Credit
-from graphroute.ir.record import AFTER_REFUSAL, CallRecord
+from graphroute.ir.record import CallRecord
 
 HELD_BACK: Final = 0.3
 """Part of the answers, the latest, that is not fitted on but compared on."""
@@ -43,7 +43,7 @@ def answers_of(
         features = unpacked(record.features)
         if features is None or features.tag != tag or record.error is not None:
             continue
-        if record.cache is not None or record.why.startswith(AFTER_REFUSAL):
+        if record.cache is not None or record.is_again:
             continue
         served[record.run_id, record.node, record.model].append((record, features))
         if record.quality is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from graphroute.ir.feedback import Credit
 from graphroute.ir.learned import DAY_S, Moments, Part, Sums, run_digest
-from graphroute.ir.record import AFTER_REFUSAL, CallRecord
+from graphroute.ir.record import CallRecord
 
 FIGURES: Final = ("cost_nano", "took_s", "in_tokens", "out_tokens")
 
@@ -35,7 +35,7 @@ class _Tally:
         """Take a call; whether it shows anything."""
         if record.error is not None or record.cache is not None or not record.model:
             return False
-        if record.quality is not None and not record.why.startswith(AFTER_REFUSAL):
+        if record.quality is not None and not record.is_again:
             self.good += record.quality
             self.bad += 1 - record.quality
         self._count("cost_nano", record.cost_nano)

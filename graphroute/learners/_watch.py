@@ -21,7 +21,7 @@ from typing import Final
 from graphroute.ir.features import unpacked
 from graphroute.ir.hints import NANO
 from graphroute.ir.learning import Alarm, Figure, Shift
-from graphroute.ir.record import AFTER_REFUSAL, CallRecord
+from graphroute.ir.record import CallRecord
 from graphroute.learners._kinds import Kind
 from graphroute.learners._versions import Replaced, Versions
 from graphroute.protocols import DriftDetector
@@ -131,7 +131,7 @@ def figures_of(record: CallRecord) -> Iterator[tuple[str, Figure, float]]:
         yield "", "difficulty", difficulty
     if record.cache is not None or not record.model:
         return
-    if record.quality is not None and not record.why.startswith(AFTER_REFUSAL):
+    if record.quality is not None and not record.is_again:
         yield record.model, "quality", record.quality
     if record.cost_nano > 0:
         yield record.model, "cost", math.log(record.cost_nano / NANO)

@@ -199,7 +199,7 @@ def drive(dispatch: Dispatch, call: Call) -> Any:
                 continue
             raise
         message = _message_of(answer)
-        verdict = judged(dispatch, message)
+        verdict = judged(dispatch, choice, message)
         if dispatch.accepts(choice, answer, message, verdict, replies=_replies_of(answer)):
             return dispatch.best(answer)
 
@@ -224,23 +224,23 @@ async def adrive(
                 continue
             raise
         message = _message_of(answer)
-        verdict = await ajudged(dispatch, message)
+        verdict = await ajudged(dispatch, choice, message)
         if dispatch.accepts(choice, answer, message, verdict, replies=_replies_of(answer)):
             return dispatch.best(answer)
 
 
-def judged(dispatch: Dispatch, message: AIMessage | None) -> Verdict | None:
+def judged(dispatch: Dispatch, choice: Choice, message: AIMessage | None) -> Verdict | None:
     """What the node's check says of an answer; None where there is none."""
     if dispatch.trial is None or message is None:
         return None
-    return dispatch.trial.judge(message)
+    return dispatch.trial.judge(choice.spec.name, message)
 
 
-async def ajudged(dispatch: Dispatch, message: AIMessage | None) -> Verdict | None:
+async def ajudged(dispatch: Dispatch, choice: Choice, message: AIMessage | None) -> Verdict | None:
     """`judged`, awaiting."""
     if dispatch.trial is None or message is None:
         return None
-    return await dispatch.trial.ajudge(message)
+    return await dispatch.trial.ajudge(choice.spec.name, message)
 
 
 def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMessageChunk]:
@@ -279,7 +279,8 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
             raise
         joined = _joined(said)
         lengths = [len(chunk.text) for chunk in said]
-        dispatch.succeeded(choice, joined, pieces=lengths, verdict=judged(dispatch, joined))
+        verdict = judged(dispatch, choice, joined)
+        dispatch.succeeded(choice, joined, pieces=lengths, verdict=verdict)
         return
 
 
@@ -317,7 +318,7 @@ async def adrive_stream(
             raise
         joined = _joined(said)
         lengths = [len(chunk.text) for chunk in said]
-        verdict = await ajudged(dispatch, joined)
+        verdict = await ajudged(dispatch, choice, joined)
         dispatch.succeeded(choice, joined, pieces=lengths, verdict=verdict)
         return
 

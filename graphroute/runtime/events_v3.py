@@ -125,7 +125,7 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
                 if event["event"] == "message-finish":
                     # The reader stops here: nothing after this would run.
                     is_settled = True
-                    verdict = judged(dispatch, stream.output)
+                    verdict = judged(dispatch, choice, stream.output)
                     dispatch.succeeded(choice, stream.output, verdict=verdict)
                 said.append(_text(event))
                 has_begun = True
@@ -142,7 +142,7 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
             if not is_settled and dispatch.failed(choice, error, partial=_partial(said, has_begun)):
                 continue
             raise
-    dispatch.succeeded(choice, answer, verdict=judged(dispatch, answer))
+    dispatch.succeeded(choice, answer, verdict=judged(dispatch, choice, answer))
     yield from _as_events(answer)
 
 
@@ -202,7 +202,7 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
                         continue
                     if event["event"] == "message-finish":
                         is_settled = True
-                        verdict = await ajudged(dispatch, stream.output_message)
+                        verdict = await ajudged(dispatch, choice, stream.output_message)
                         dispatch.succeeded(choice, stream.output_message, verdict=verdict)
                     said.append(_text(event))
                     has_begun = True
@@ -211,7 +211,7 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
             if not is_settled and dispatch.failed(choice, error, partial=_partial(said, has_begun)):
                 continue
             raise
-    dispatch.succeeded(choice, answer, verdict=await ajudged(dispatch, answer))
+    dispatch.succeeded(choice, answer, verdict=await ajudged(dispatch, choice, answer))
     for event in _as_events(answer):
         yield event
 

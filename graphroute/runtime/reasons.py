@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 
 from graphroute.errors import GraphrouteError, PrivacyViolation, UnknownModel
 from graphroute.ir.catalog import ModelSpec
-from graphroute.ir.record import AFTER_REFUSAL
 from graphroute.runtime.call import Call
 from graphroute.runtime.course import Ahead
 from graphroute.runtime.till import UNPRICED, Till
@@ -33,7 +32,7 @@ def why(name: str, call: Call, trail: Trail, ahead: Ahead | None, trial: Trial |
         return "no step of the plan"
     planned = call.assignment.model
     if trial is not None and trial.rounds:
-        return AFTER_REFUSAL + trial.rounds[-1].model
+        return trial.why
     if name == trail.tried:
         return "tried, to learn how good it is"
     if name == planned:

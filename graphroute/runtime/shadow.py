@@ -87,8 +87,8 @@ class Shadow:
             check = self._policy.hints_for(heard.record.node).verify
             if check is not None:
                 verdict = verifying.verdict(check, heard.messages, reply)
-                if verdict.score is not None:
-                    self._learn(heard.record.node, spec.name, verdict.score)
+                if verdict.quality is not None:
+                    self._learn(heard.record.node, spec.name, verdict.quality)
         except Exception as fault:  # a model that cannot answer is no fault of the graph
             logger.info("shadow call of %s: %s: %s", spec.name, type(fault).__name__, fault)
         finally:

@@ -6,6 +6,14 @@ models of the cascade:   small ──► check ─ passed ─► the answer
                                                                └── refused ──► the best of all
 ```
 
+A check that compares a model's answers with one another (`ir.verdict.Sampling`) has the same model
+as the next stages, until it has seen enough:
+
+```
+ small ─► check ─ not yet ─► small ─► check ─ they agree ─► the first of those that do
+                                        └── they do not ──► big
+```
+
 Only a plan that found a cascade worth its price gives a second model. Without one the verdict is
 recorded and the answer stands. A check that fails itself, or says nothing, refuses nothing.
 """
@@ -14,13 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from graphroute.ir.catalog import ModelSpec
-from graphroute.ir.verdict import Check, Verdict
+from graphroute.ir.record import AFTER_REFUSAL, ONCE_MORE
+from graphroute.ir.verdict import SIGNALS, Check, Sampling, Verdict, sampling_of, unknown
 from graphroute.runtime import verifying
+
+_NOT_YET: Final = "not yet"
+"""Source of a verdict that waits for another answer of the same model."""
 
 
 class Enough(Exception):
@@ -51,6 +63,7 @@ class Trial:
         self, check: Check, messages: Sequence[BaseMessage], *, stages: Sequence[str]
     ) -> None:
         self._check, self._messages = check, tuple(messages)
+        self._sampling = sampling_of(check)
         self.stages = tuple(stages)
         self.rounds: list[Round] = []
         self._next = 0
@@ -81,6 +94,8 @@ class Trial:
         if not self.rounds or not self.rounds[-1].verdict.reason:
             return ()
         last = self.rounds[-1]
+        if last.verdict.source in (_NOT_YET, *SIGNALS):
+            return ()  # that a model is unsure of it tells nobody what to mend
         if last.message.tool_calls:
             return ()  # a call of a tool that nobody answered is no valid conversation
         return (
@@ -95,13 +110,45 @@ class Trial:
         """`hint`, to a model that can follow an exchange; another is asked as the first was."""
         return () if spec.single_turn else self.hint
 
-    def judge(self, reply: AIMessage) -> Verdict:
-        """What the check says; a check that is a coroutine runs to its end here."""
+    @property
+    def why(self) -> str:
+        """Why another answer is asked for, after the first."""
+        last = self.rounds[-1]
+        if self._sampling is not None and last.verdict.source == _NOT_YET:
+            return f"{ONCE_MORE}{self._sampling.k} answers, to see whether they agree"
+        return AFTER_REFUSAL + last.model
+
+    def judge(self, model: str, reply: AIMessage) -> Verdict:
+        """What the check says of a model's answer; one that is a coroutine runs to its end here."""
+        if self._sampling is not None:
+            return self._compared(self._sampling, model, reply)
         return verifying.verdict(self._check, self._messages, reply)
 
-    async def ajudge(self, reply: AIMessage) -> Verdict:
+    async def ajudge(self, model: str, reply: AIMessage) -> Verdict:
         """`judge`, awaiting."""
+        if self._sampling is not None:
+            return self._compared(self._sampling, model, reply)
         return await verifying.averdict(self._check, self._messages, reply)
+
+    def _compared(self, check: Sampling, model: str, reply: AIMessage) -> Verdict:
+        """What all answers of the model say together; it is asked nothing, so it is quick."""
+        replies = [*(each.message for each in self._latest(model)), reply]
+
+        def over(messages: Sequence[Any], _reply: Any) -> Verdict:
+            said = check.over(messages, replies)
+            progress = f"answer {len(replies)} of {check.k} at most"
+            return unknown(progress, source=_NOT_YET) if said is None else said
+
+        return verifying.verdict(over, self._messages, reply)
+
+    def _latest(self, model: str) -> list[Round]:
+        """The last answers, as far back as they are this model's."""
+        found: list[Round] = []
+        for each in reversed(self.rounds):
+            if each.model != model:
+                break
+            found.insert(0, each)
+        return found
 
     def refuses(self, model: str, answer: Any, message: AIMessage, verdict: Verdict) -> bool:
         """Note an answer; whether another model is to be asked."""
@@ -109,11 +156,22 @@ class Trial:
         # Another model than the planned one may have served, for it was down or too dear.
         ahead = self.stages[self._next :]
         self._next += ahead.index(model) + 1 if model in ahead else 1
+        if self._sampling is None:
+            return verdict.passed is False and self.next_model is not None
+        if verdict.source == _NOT_YET:
+            return self.next_model == model
+        while self.next_model == model:
+            self._next += 1  # what the rest of its answers would be cannot change anything
         return verdict.passed is False and self.next_model is not None
 
     @property
     def best(self) -> Round:
-        """The answer with the highest score, the later of equals; without a verdict it counts 1."""
+        """The answer with the highest score, the later of equals; without a verdict it counts 1.
+        Of answers that were compared with one another, the one that stands for them.
+        """
+        if self._sampling is not None:
+            latest = self._latest(self.rounds[-1].model)
+            return latest[self._sampling.pick([each.message for each in latest])]
         return max(
             enumerate(self.rounds),
             key=lambda each: (
