@@ -28,6 +28,8 @@ class NodeProfile:
     again: chance that a visit is followed by another round of the node's loop, in [0, 1)
     check: how the node's answer is checked: `loop` (a step behind it sends it back, and nothing
         else there calls a model), `hint` (`verify=`), or empty
+    samples, alike: of a check that compares answers with one another: the most answers of a model
+        it looks at, and how many of them must agree; 1 and 1 of any other
     recorded: transitions out of that step that earlier runs have taken
     judged: answers of the node that were judged in earlier runs
     """
@@ -45,6 +47,8 @@ class NodeProfile:
     place: str = ""
     again: float = 0.0
     check: Literal["", "loop", "hint"] = ""
+    samples: int = 1
+    alike: int = 1
     recorded: float = 0.0
     judged: float = 0.0
 

@@ -14,6 +14,7 @@ from typing import Final
 from graphroute.ir.facts import Facts, Role
 from graphroute.ir.graph import Node
 from graphroute.ir.profile import NodeProfile, Profile, StepScore
+from graphroute.ir.verdict import sampling_of
 from graphroute.protocols import StepScorer
 
 CHECKED: Final = 0.7
@@ -42,6 +43,7 @@ def estimate(facts: Facts, scorer: StepScorer) -> Profile:
         is_checked = role is not None and role.kind == "checked" and role.is_alone
         factor, place = _factor(node, role)
         stated_weight = node.hints.weight
+        sampling = sampling_of(node.hints.verify)
         found.append(
             NodeProfile(
                 node=node.name,
@@ -59,6 +61,8 @@ def estimate(facts: Facts, scorer: StepScorer) -> Profile:
                 place=place,
                 again=again.get(node.name, 0.0),
                 check="loop" if is_checked else "hint" if node.hints.verify is not None else "",
+                samples=1 if sampling is None else sampling.k,
+                alike=1 if sampling is None else sampling.need,
                 recorded=role.recorded if role is not None else 0.0,
             )
         )

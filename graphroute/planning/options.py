@@ -43,6 +43,7 @@ from graphroute.planning.sequences import (
     rounds,
     sequences_of,
 )
+from graphroute.planning.votes import ballots, sampled
 
 MOST: Final = 12
 LONGEST: Final = 5
@@ -119,6 +120,10 @@ def columns(
         pace = later_rounds(success, usable, rates, p, stubborn)
         alone = rounds(alone.models, success, rates, p, stubborn, pace)
         found = alone.joined(rounds(sequences_of(usable), success, rates, p, stubborn, pace))
+    elif p.check == "hint" and p.samples > 1:
+        new = _payable(ballots(usable, p.samples), singles, min(most_usd, fair_usd))
+        success = by_hardness(singles.quality)
+        found = alone.joined(sampled(new, success, need=p.alike, stubborn=stubborn))
     elif p.check == "hint" and rates.is_telling:
         success = by_hardness(singles.quality)
         room = most_usd if rates.told >= SURE else min(most_usd, fair_usd)
