@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.whole_file import write_whole
 
 
 def write(text: str, output: Path | None) -> None:
@@ -23,26 +21,14 @@ def write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    name = ""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes a file for its owner only; give it the rights a plain write would give.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, output)
+        write_whole(output, text.encode())
     except OSError as fault:
         raise InvalidValue(
             f"cannot write {str(output)!r} ({fault.strerror or fault})",
             value=str(output),
             next_step="give --output a file in a folder that exists and may be written",
         ) from None
-    finally:
-        if name:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
 
 
 def read_input(text: str) -> Any:

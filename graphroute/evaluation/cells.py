@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ import numpy as np
 
 from graphroute.errors import InvalidValue
 from graphroute.ir.problem import Floats
+from graphroute.ir.whole_file import write_whole
 from graphroute.protocols import Outcomes, PromptScorer
 
 _NUMERIC: Final = ("numpy", "torch")
@@ -67,11 +67,9 @@ class Cells:
             return
         buffer = io.BytesIO()
         np.save(buffer, made, allow_pickle=False)
-        draft = self._folder / f".{name}.{os.getpid()}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(buffer.getvalue())
-            os.replace(draft, self._folder / f"{name}.npy")
+            write_whole(self._folder / f"{name}.npy", buffer.getvalue())
         except OSError as error:
             raise InvalidValue(
                 f"cannot keep finished parts in {str(self._folder)!r} ({error.strerror})",

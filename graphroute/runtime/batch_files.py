@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from graphroute.ir.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +51,8 @@ class BatchFiles:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(job), file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, self._path(job.job))
+            text = json.dumps(asdict(job))
+            write_whole(self._path(job.job), text.encode(), is_private=True, is_synced=True)
         except OSError as fault:
             logger.warning("batch %s is not kept for a restart: %s", job.batch or job.job, fault)
 

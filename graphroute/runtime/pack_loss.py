@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -166,10 +165,7 @@ class PackFigures:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, suffix=".part")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self._rows(), file)
-            os.replace(name, self._path)
+            write_whole(self._path, json.dumps(self._rows()).encode(), is_private=True)
         except OSError as fault:
             logger.warning("what packing loses is not kept: %s", fault)
             self._path = None

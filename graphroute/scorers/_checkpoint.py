@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphroute.ir.whole_file import write_whole
 from graphroute.protocols import Outcomes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -50,9 +50,7 @@ class Checkpoints:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **dict(arrays))
         self._folder.mkdir(parents=True, exist_ok=True)
-        draft = self._folder / f".{name}.{os.getpid()}"
-        draft.write_bytes(buffer.getvalue())
-        os.replace(draft, self._folder / f"{name}.npz")
+        write_whole(self._folder / f"{name}.npz", buffer.getvalue())
 
 
 def training_name(data: Outcomes, **facts: object) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.whole_file import write_whole
 
 FORMAT: Final = "graphroute.scorer/1"
 _LARGEST = 1 << 30
@@ -39,9 +39,9 @@ def write(
         "bytes": len(weights),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "weights.npz", weights)
+    write_whole(folder / "weights.npz", weights)
     text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False)
-    _replace(folder / "card.json", (text + "\n").encode())
+    write_whole(folder / "card.json", (text + "\n").encode())
 
 
 def read(folder: Path, family: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -97,9 +97,3 @@ def _refused(folder: Path, what: str) -> InvalidValue:
         path=str(folder),
         next_step="train again or take the weights from where they came from",
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    os.replace(draft, path)
