@@ -46,11 +46,13 @@ logger = logging.getLogger(__name__)
 class Inventory:
     """What there is to plan with, at one look at the graph and the machine.
 
+    batching: when calls go out; None: each at once
     outputs: nodes whose outputs are kept; caching: the reason for each node that asks for it
     """
 
     walked: Walked
     pool: Pool
+    batching: BatchPolicy | None
     outputs: tuple[CacheableNode, ...] = ()
     caching: tuple[Caching, ...] = ()
 
@@ -88,10 +90,16 @@ class Compilation:
         walked = walk(self.graph, hints=self.nodes)
         limited = is_budgeted or self.budget.is_limited
         pool = build_pool(self.models, walked.chats, budgeted=limited)
+        batching = serving.batch_policy(
+            self.batch,
+            [node.hints for node in walked.graph.nodes],
+            keeps_own=self.models is None,
+        )
+        found = Inventory(walked=walked, pool=pool, batching=batching)
         if self.cache is False:
-            return Inventory(walked=walked, pool=pool)
+            return found
         outputs, caching = cacheable(self.graph, walked.graph, digest=digest)
-        return Inventory(walked=walked, pool=pool, outputs=outputs, caching=caching)
+        return replace(found, outputs=outputs, caching=caching)
 
     def planned(self, inventory: Inventory) -> Graph:
         """The graph that is planned: without `models=`, each node keeps to its own."""
@@ -140,7 +148,9 @@ class Compilation:
 
         def plan_graph(graph: Graph, *, memory_limit_bytes: int | None) -> Plan:
             made = make(graph, memory_limit_bytes=memory_limit_bytes)
-            packs = serving.packings(self.batch, graph, pool.catalog, made, store=self.store)
+            packs = serving.packings(
+                inventory.batching, graph, pool.catalog, made, store=self.store
+            )
             if not packs:
                 return made
             return make(graph, memory_limit_bytes=memory_limit_bytes, packings=packs)

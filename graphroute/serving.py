@@ -111,23 +111,13 @@ def _built(name: str, **options: object) -> Cache:
     return built
 
 
-def admission(
-    batch: str | BatchPolicy | None,
-    *,
-    hints: Sequence[RouteHints],
-    store: Path,
-    keeps_own: bool,
-    seed: int,
-) -> Admission | None:
-    """What `optimize(batch=batch)` means; None: what the nodes' `batch=` asks for, else immediate.
+def admission(policy: BatchPolicy | None, *, store: Path, seed: int) -> Admission | None:
+    """What lets calls in by this policy; None where there is none: every call is made at once.
 
-    hints: of all nodes
     store: folder that remembers batches which were handed in
-    keeps_own: nothing but the records may change, unless a policy is named
     """
-    if batch is None and keeps_own and _asked(hints) is None:
+    if policy is None:
         return None
-    policy = batch_policy(batch, hints)
     packer = deferral = None
     if "packs" in _means(policy):
         packer = Packer(figures=PackFigures(store / PACKS), seed=seed)
@@ -148,10 +138,18 @@ def _means(policy: BatchPolicy) -> Collection[Means]:
     return means
 
 
-def batch_policy(batch: str | BatchPolicy | None, hints: Sequence[RouteHints]) -> BatchPolicy:
-    """The policy that `batch` names; None: what the nodes' `batch=` asks for, else immediate."""
+def batch_policy(
+    batch: str | BatchPolicy | None, hints: Sequence[RouteHints], *, keeps_own: bool
+) -> BatchPolicy | None:
+    """The policy that `batch` names; None: what the nodes' `batch=` asks for, else immediate.
+
+    hints: of all nodes
+    keeps_own: nothing but the records may change, so without a word there is no policy at all
+    """
     if batch is None:
-        batch = _asked(hints) or "immediate"
+        if (batch := _asked(hints)) is None and keeps_own:
+            return None
+        batch = batch or "immediate"
     policy = registry.build("batching", batch) if isinstance(batch, str) else batch
     if not isinstance(policy, BatchPolicy):
         raise InvalidValue(
@@ -164,13 +162,13 @@ def batch_policy(batch: str | BatchPolicy | None, hints: Sequence[RouteHints]) -
 
 
 def packings(
-    batch: str | BatchPolicy | None, graph: Graph, catalog: Catalog, made: Plan, *, store: Path
+    policy: BatchPolicy | None, graph: Graph, catalog: Catalog, made: Plan, *, store: Path
 ) -> Mapping[str, Sequence[Packing]]:
     """Which models may serve several tasks of a node with one prompt, as measured so far.
 
     made: a plan without packing, for how many tasks of a node come together
     """
-    if "packs" not in _means(batch_policy(batch, [node.hints for node in graph.nodes])):
+    if policy is None or "packs" not in _means(policy):
         return {}
     # The rounds of a loop come one after the other: nothing of theirs can share a prompt.
     sent = {edge.target for edge in graph.edges if edge.kind == "send"}

@@ -12,7 +12,7 @@ from graphroute.ir.batch import Flush, Gathering
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.graph import END, START, Edge, Graph, Node
 from graphroute.ir.hints import RouteHints
-from graphroute.serving import admission, packings
+from graphroute.serving import admission, batch_policy, packings
 from tests.unit.runtime.situations import assignment_for, plan_for, spec_for
 
 HINTS = (RouteHints(),)
@@ -47,7 +47,8 @@ class Foreign(OneByOne):
 def test_a_policy_is_given_what_it_works_with(
     batch: Any, packs: bool, batches: bool, tmp_path: Path
 ) -> None:
-    made = admission(batch, hints=HINTS, store=tmp_path, keeps_own=True, seed=0)
+    policy = batch_policy(batch, HINTS, keeps_own=True)
+    made = admission(policy, store=tmp_path, seed=0)
     assert made is not None
     assert (made.packer is not None, made.deferral is not None) == (packs, batches)
 
@@ -62,12 +63,9 @@ def test_a_policy_is_given_what_it_works_with(
         ("pack", True, "pack"),
     ],
 )
-def test_without_a_word_the_nodes_decide(
-    asked: Any, keeps_own: bool, name: str | None, tmp_path: Path
-) -> None:
-    hints = (RouteHints(), RouteHints(batch=asked))
-    made = admission(None, hints=hints, store=tmp_path, keeps_own=keeps_own, seed=0)
-    assert (None if made is None else made.policy.name) == name
+def test_without_a_word_the_nodes_decide(asked: Any, keeps_own: bool, name: str | None) -> None:
+    policy = batch_policy(None, (RouteHints(), RouteHints(batch=asked)), keeps_own=keeps_own)
+    assert (None if policy is None else policy.name) == name
 
 
 @pytest.mark.parametrize(("kind", "node"), [("send", "judge"), ("conditional", "judge")])
@@ -83,6 +81,8 @@ def test_only_tasks_that_are_sent_are_planned_to_share_a_prompt(
     )
     made = plan_for(assignment_for(node, "m", expected_visits=30.0))
     catalog = Catalog(models=(spec_for("m"),))
-    found = packings("pack", graph, catalog, made, store=tmp_path)
+    pack, window = (batch_policy(name, HINTS, keeps_own=False) for name in ("pack", "window"))
+    found = packings(pack, graph, catalog, made, store=tmp_path)
     assert (node in found) == (kind == "send")
-    assert packings("window", graph, catalog, made, store=tmp_path) == {}
+    for policy in (window, None):
+        assert packings(policy, graph, catalog, made, store=tmp_path) == {}
