@@ -28,7 +28,6 @@ FLOORS: dict[str, int] = {
             "checks",
             "evaluation",
             "frontend",
-            "learned",
             "learners",
             "passes",
             "planning",
