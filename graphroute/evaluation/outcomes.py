@@ -6,6 +6,8 @@
 | prompts | `id, prompt` | prompts |
 | outcomes | `id, model, correct` | their outcomes, in long form |
 
+Several outcomes of one model on one prompt count as their mean. A prompt without any is left out.
+
 Scores of a two-model file on another scale than [0, 1] (MT-Bench: 1 to 10) are divided by ten for
 the whole file.
 """
@@ -157,10 +159,12 @@ class _Reading:
                 next_step=f"there are {', '.join(sorted(self._columns)) or 'none'}",
             )
         place = {self._columns[name]: j for j, name in enumerate(names)}
-        correct = np.full((len(self._prompts), len(names)), np.nan)
+        total, count = np.zeros((2, len(self._prompts), len(names)))
         for i, column, value in self._cells:
-            if column in place:
-                correct[i, place[column]] = value
+            if column in place and not math.isnan(value):
+                total[i, place[column]] += value
+                count[i, place[column]] += 1
+        correct = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         known = np.isfinite(correct).any(1)
         kept = np.flatnonzero(known)
         if not len(kept):

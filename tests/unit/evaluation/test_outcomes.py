@@ -43,6 +43,15 @@ def test_scores_up_to_ten_are_scaled_for_the_whole_file(tmp_path: Path) -> None:
     assert outcomes.read([path]).correct.min() == 0.1
 
 
+def test_several_outcomes_of_a_model_on_a_prompt_count_as_their_mean(tmp_path: Path) -> None:
+    prompts = write(tmp_path / "p.csv", "id,prompt\n1,one\n2,two\n3,three\n")
+    long = write(tmp_path / "o.csv", "id,model,correct\n1,m,1\n1,m,0\n1,m,\n1,n,\n2,n,1\n")
+    data = outcomes.read([prompts, long])
+    assert data.ids == ("1", "2")  # nothing is known of the third
+    assert data.correct[0, 0] == 0.5
+    assert np.isnan(data.correct[[0, 1], [1, 0]]).all()
+
+
 def test_prompts_and_outcomes_in_any_order_and_beside_pairs(tmp_path: Path) -> None:
     prompts = write(tmp_path / "p.csv", "id,prompt,task,domain\n1,one,t,d\n2,two,t,t\n")
     long = write(tmp_path / "o.csv", "id,model,correct\n1,m,1\n2,m,True\n9,m,0\n1,n,0\n")
