@@ -26,7 +26,7 @@ from graphroute.ir.storage import Store
 from graphroute.learning import Past
 from graphroute.memory import MemoryLimit
 from graphroute.planning.observe import observe
-from graphroute.pool import Models
+from graphroute.pool import Models, looked_up
 from graphroute.promoted import PlanJournal
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer
 from graphroute.providers._openai_batch import service_for
@@ -171,6 +171,7 @@ def optimize(
         catalog=pool.catalog,
         own=pool.own,
         open=pool.open,
+        look_up=looked_up,
         budget=job.budget,
         hints=there.hints,
         keeps_own=job.models is None,

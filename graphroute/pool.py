@@ -139,6 +139,16 @@ def build_pool(
     )
 
 
+def looked_up(chat: BaseChatModel) -> ModelSpec:
+    """The spec of a model that is in no pool and in no graph, such as the model of a check.
+
+    >>> from graphroute.providers.scripted import ScriptedChat
+    >>> looked_up(ScriptedChat(name="judge")).name
+    'scripted:judge'
+    """
+    return _own(_Sources(ready={}), pool_name(chat), chat, {}, []).spec
+
+
 def _renamed(members: Sequence[Model], own: Mapping[str, BaseChatModel]) -> dict[str, str]:
     """The graph's own models that the pool lists under names, and so prices, of the user's own."""
     return {

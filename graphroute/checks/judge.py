@@ -6,14 +6,14 @@ score is the mean probability of "good": from the letters' log-probabilities whe
 them, else from the letter it wrote. Two answers that contradict each other give 0.5, which is what
 such a judge knows.
 
-The judge's own call is never routed and its tokens never join the run's stream; what it costs is
-not charged to the run's budget, which is one more reason to use a local model.
+As the check of a node in a run, the judge keeps its model and its tokens never join the run's
+stream; its calls are paid from the run's budget, and where too little is left it says nothing of
+the answer. A local model judges for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -64,9 +64,8 @@ class Judge:
     def __call__(self, messages: Sequence[Any], reply: Any) -> Verdict:
         """The verdict, by two calls of the judge."""
         chat = _opened(self.chat)
-        # An empty context: within a run the call would otherwise be routed and streamed.
         grades = [
-            grade(contextvars.Context().run(chat.invoke, ask, **self.options), good=letter)
+            grade(chat.invoke(ask, **self.options), good=letter)
             for ask, letter in self.questions(messages, reply)
         ]
         return self.verdict(grades)
@@ -75,15 +74,14 @@ class Judge:
         """The same, both calls at once."""
         chat = await asyncio.to_thread(_opened, self.chat)
         asked = self.questions(messages, reply)
-        calls = [
-            asyncio.create_task(chat.ainvoke(ask, **self.options), context=contextvars.Context())
-            for ask, _ in asked
-        ]
+        calls = [asyncio.ensure_future(chat.ainvoke(ask, **self.options)) for ask, _ in asked]
         try:
             answers = await asyncio.gather(*calls)
         finally:
             for call in calls:
                 call.cancel()
+            # Whatever ends them, what they cost is known before the verdict.
+            await asyncio.gather(*calls, return_exceptions=True)
         pairs = zip(answers, asked, strict=True)
         return self.verdict([grade(answer, good=letter) for answer, (_, letter) in pairs])
 

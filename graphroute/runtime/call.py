@@ -19,14 +19,12 @@ from typing import Any, Final
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from graphroute.ir.catalog import Model, ModelSpec, Price
+from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.hints import RouteHints
-from graphroute.ir.naming import pool_name
 from graphroute.ir.plan import Assignment
 from graphroute.runtime import tokens
 from graphroute.runtime.leaning import Lean, lean_of, may_lean
 from graphroute.runtime.node_path import node_path
-from graphroute.runtime.policy import Policy
 from graphroute.runtime.request import Request, read
 from graphroute.runtime.router import UNKNOWN_OUT_LIMIT, CallFacts
 from graphroute.runtime.run_handle import RunHandle
@@ -50,6 +48,7 @@ class Call:
     must_stay: it may not leave this machine, by the author's word or the plan's
     facts: what choosing needs; lean: what the prompt's text says beside the plan
     fault: why it could not be read, None where it could
+    is_check: a check makes it, to judge an answer of the node; it keeps its model
     """
 
     node: str
@@ -71,6 +70,7 @@ class Call:
     facts: CallFacts
     lean: Lean | None
     fault: str | None
+    is_check: bool = False
 
     @property
     def is_read(self) -> bool:
@@ -97,17 +97,21 @@ def read_call(
 
     prompts: how many `messages` are, one after the other
     """
-    policy, course = handle.policy, handle.course
-    node = handle.path(node_path(metadata, base_depth=handle.base_depth))
-    step, started_s = metadata.get("langgraph_step"), policy.clock()
-    own = _own_spec(policy, chat)
+    policy, course, checking = handle.policy, handle.course, handle.checking
+    path = handle.path(node_path(metadata, base_depth=handle.base_depth))
+    node = path if checking is None else checking.node
+    step = metadata.get("langgraph_step") if checking is None else checking.step
+    thread = metadata.get("thread_id") if checking is None else checking.thread
+    started_s = policy.clock()
+    own = policy.own_spec(chat) if checking is None else policy.checks_spec(chat)
     hints, assignment, request, lean, facts, fault = _NO_HINTS, None, None, None, None, None
     try:
-        hints = policy.hints_for(node)
+        # What the author and the plan say of the node is said of its own calls.
+        hints = policy.hints_for(node) if checking is None else _NO_HINTS
         assignment = course.assignment(node)
         text = tokens.text_of(messages)
         request = read(chat, stop, kwargs)
-        difficulty = _difficulty(handle, assignment, text)
+        difficulty = None if checking else _difficulty(handle, assignment, text)
         if difficulty is not None and assignment is not None:
             away = policy.usual.departure(node, difficulty)
             lean = lean_of(assignment, departure=away, share=policy.text_share)
@@ -118,7 +122,7 @@ def read_call(
     return Call(
         node=node,
         step=step if isinstance(step, int) else None,
-        thread=str(metadata.get("thread_id") or ""),
+        thread=str(thread or ""),
         started_s=started_s,
         chat=chat,
         own=own,
@@ -133,10 +137,12 @@ def read_call(
         assignment=assignment,
         must_stay=is_planned_private
         or hints.privacy == "local"
-        or bool(handle.guards and handle.is_private_inside(node)),
+        or bool(handle.guards and handle.is_private_inside(path))
+        or (checking is not None and checking.must_stay),
         facts=facts or _bare_facts(node, own),
         lean=lean,
         fault=fault,
+        is_check=checking is not None,
     )
 
 
@@ -188,15 +194,3 @@ def _bare_facts(node: str, own: ModelSpec) -> CallFacts:
     """Facts for a call that could not be read: nothing known but who asked."""
     bound = own.context_tokens or UNKNOWN_OUT_LIMIT
     return CallFacts(node=node, own=own, in_tokens=1, in_fixed=bound, out_cap=None)
-
-
-def _own_spec(policy: Policy, chat: BaseChatModel) -> ModelSpec:
-    """The graph's own model as a spec; one that no plan knew has an unknown price and is cloud."""
-    name = pool_name(chat)
-    if found := policy.own.get(name):
-        return found
-    for spec in policy.catalog:
-        if spec.name == name:
-            return spec
-    price = Price(in_usd=0.0, out_usd=0.0, source="unknown", is_known=False)
-    return ModelSpec(name=Model(name).name, provider="unknown", local=False, price=price)

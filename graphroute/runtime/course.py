@@ -133,6 +133,15 @@ class Course:
         with self._lock:
             self._progress.ended(node, cost_nano)
 
+    def paid(self, cost_nano: int) -> None:
+        """Something that is no call of a node has cost that much: a check's own call."""
+        with self._lock:
+            self._progress.paid_nano += cost_nano
+
+    def kept_back_nano(self) -> float:
+        """What the next call has to leave to others: nothing, it is a step like theirs."""
+        return 0.0
+
     def failed(self, node: str) -> None:
         """A call of `node` that went out was not answered and has cost nothing."""
         if (a := self._planned.get(node)) is not None:

@@ -6,7 +6,7 @@ chosen model and tell how it went:
 ```
         ┌────────────── failed(error) → True: ask again ──────────────┐
         ▼                                                             │
-   choose() → Choice ──► the caller calls choice.chat ──► succeeded(answer) → answer, restored
+   choose() → Choice ──► the caller calls choice.chat ──► paid(answer) ─► check ─► recorded(verdict)
                                                      └──► failed(error) → False: raise it
 ```
 
@@ -29,7 +29,7 @@ from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.verdict import Verdict
 from graphroute.runtime import dialect, fallback, reasons, router
 from graphroute.runtime.answers import anew
-from graphroute.runtime.booking import NOTHING, Booking
+from graphroute.runtime.booking import NOTHING, Booking, Paid
 from graphroute.runtime.call import Call
 from graphroute.runtime.choice import Choice, Chore
 from graphroute.runtime.course import Ahead
@@ -60,6 +60,7 @@ class Dispatch:
 
     is_stream: the answer goes out piece by piece
     trial: the call's part in being checked, None where its answer is not
+    payer: the run's handle for what that check asks of models
     """
 
     def __init__(self, handle: RunHandle, call: Call) -> None:
@@ -67,6 +68,9 @@ class Dispatch:
         self.is_stream = False
         parts = begin_parts(handle, call)
         self.trial, self._recall, self._turn = parts.trial, parts.recall, parts.turn
+        self.payer = handle.for_check(
+            node=call.node, step=call.step, thread=call.thread, must_stay=call.must_stay
+        )
         self._ahead: Ahead | None = None
         self._trail = trail = Trail(fault=call.fault or parts.fault)
         self._till = Till(
@@ -135,7 +139,7 @@ class Dispatch:
         if self.trial is not None and self.trial.rounds:
             # A check has refused an answer: a stronger model is asked, if there is one.
             order = [spec for spec in order if spec.name == self.trial.next_model]
-            if not order or not self._till.leaves_enough(order[0], self._facts(order)):
+            if not order or not self._till.leaves_enough(order[0], self._facts(order[0])):
                 raise Enough(self.trial.best.answer)
             return self._affordable(order)
         if not order and trail.last_error is None:
@@ -161,7 +165,7 @@ class Dispatch:
             hints=call.hints,
             catalog=policy.catalog,
             shadow_price=self.handle.course.shadow_price,
-            keeps_own=policy.keeps_own,
+            keeps_own=policy.keeps_own or call.is_check,
             is_down=is_down,
             lean=call.lean,
         )
@@ -189,7 +193,8 @@ class Dispatch:
         """
         if order and (known := self._known(order[0])) is not None:
             return known
-        taken = self._till.take(order, self._facts(order))
+        facts = self._facts(order[0]) if order else self._call.facts
+        taken = self._till.take(order, facts)
         if taken is None:
             if self.trial is not None and self.trial.rounds:
                 raise Enough(self.trial.best.answer)
@@ -212,14 +217,17 @@ class Dispatch:
             if self._recall is not None:
                 self._recall.hold()
         return self._entrance.enter(
-            choice, is_stream=self.is_stream, is_checked=self.trial is not None
+            choice,
+            self._facts(taken.spec),
+            is_stream=self.is_stream,
+            is_checked=self.trial is not None,
         )
 
-    def _facts(self, order: Sequence[ModelSpec]) -> router.CallFacts:
-        """Facts of the call as it is made now: with what the next model is told of an answer."""
-        if self.trial is None or not self.trial.rounds or not order:
+    def _facts(self, spec: ModelSpec) -> router.CallFacts:
+        """Facts of the call as `spec` is given it now: with what it is told of an answer."""
+        if self.trial is None or not self.trial.rounds:
             return self._call.facts
-        return self._call.facts.after(self.trial.hint_for(order[0]))
+        return self._call.facts.after(self.trial.hint_for(spec))
 
     def _give_up(self, order: Sequence[ModelSpec]) -> NoReturn:
         """Raise what ends the call: money, privacy, or what the models themselves said."""
@@ -293,43 +301,44 @@ class Dispatch:
         if self._recall is not None:
             self._recall.cancelled()
 
-    def succeeded(
+    def paid(
         self,
         choice: Choice,
         answer: AIMessage | None,
         *,
         replies: Replies | None = None,
         pieces: Sequence[int] = (),
-        verdict: Verdict | None = None,
-    ) -> None:
-        """Settle and record a call that was answered (for a stream: with all its chunks added).
+    ) -> Paid | None:
+        """Settle a call that was answered (for a stream: with all its chunks added), but for its
+        record, which waits for the verdict; None where there is nothing to record.
+
+        Its place at the server is free now, and those that wait for the answer have it: a check may
+        ask the same server, and may be stopped.
 
         replies: the answers to each of several prompts, of which `answer` is the sum
         pieces: lengths in characters of a stream's chunks
-        verdict: what the node's check says of it
         """
         if choice.is_replay and not choice.recalled:
-            return
-        usage = self._booking.usage(answer)
+            return None
+        usage = self._booking.usage(answer, self._facts(choice.spec))
         self._entrance.leave(Outcome.answered(answer))
-        self._booking.settle(choice, usage, answer=answer, verdict=verdict)
+        paid = self._booking.pay(choice, usage, answer=answer)
         if not choice.is_replay:
             self._policy.outages.clear(choice.spec.name)
             if self._recall is not None:
                 share_answer(self._recall, choice, answer, replies=replies, pieces=pieces)
         self._keep(answer, replies)
+        return paid
+
+    def recorded(self, paid: Paid | None, verdict: Verdict | None) -> None:
+        """Record what was paid, with what the node's check says of it; to be told once."""
+        if paid is not None:
+            self._booking.record(paid, verdict)
 
     def accepts(
-        self,
-        choice: Choice,
-        answer: Any,
-        message: AIMessage | None,
-        verdict: Verdict | None,
-        *,
-        replies: Replies | None = None,
+        self, choice: Choice, answer: Any, message: AIMessage | None, verdict: Verdict | None
     ) -> bool:
-        """`succeeded`, and whether the answer stands; False if a stronger model is to be asked."""
-        self.succeeded(choice, message, replies=replies, verdict=verdict)
+        """Whether an answer stands; False if a stronger model is to be asked."""
         if self.trial is None or message is None or verdict is None:
             return True
         return not self.trial.refuses(choice.spec.name, answer, message, verdict)
@@ -360,7 +369,7 @@ class Dispatch:
             self._policy.outages.note(choice.spec.name, error)
         is_fault = isinstance(error, Exception) and not is_control_flow(error)
         is_mendable = is_unavailable or fallback.is_overflow(error) or not is_own
-        if self._policy.keeps_own and is_own:
+        if (self._policy.keeps_own or self._call.is_check) and is_own:
             # Nothing but the records may change: the graph's own retries and fallbacks see to it.
             is_mendable = False
         if is_fault and is_mendable and partial is None:
@@ -370,7 +379,9 @@ class Dispatch:
             return True
         # Cancelled or broken off, the provider has read the prompt and may bill it.
         is_unread = partial is None and is_fault
-        usage = NOTHING if is_unread else self._booking.usage(partial)
+        usage = NOTHING
+        if not is_unread:
+            usage = self._booking.usage(partial, self._facts(choice.spec))
         if isinstance(error, GeneratorExit):
             self._keep(partial)  # the node had read enough of the stream
         self._booking.settle(choice, usage, error=error)

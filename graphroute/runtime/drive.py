@@ -22,6 +22,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 
 from graphroute.ir.verdict import Verdict
+from graphroute.runtime import verifying
 from graphroute.runtime.choice import Choice, Chore
 from graphroute.runtime.dialect import Restore, Written
 from graphroute.runtime.dispatch import Dispatch
@@ -199,8 +200,8 @@ def drive(dispatch: Dispatch, call: Call) -> Any:
                 continue
             raise
         message = _message_of(answer)
-        verdict = judged(dispatch, choice, message)
-        if dispatch.accepts(choice, answer, message, verdict, replies=_replies_of(answer)):
+        verdict = concluded(dispatch, choice, message, replies=_replies_of(answer))
+        if dispatch.accepts(choice, answer, message, verdict):
             return dispatch.best(answer)
 
 
@@ -224,23 +225,52 @@ async def adrive(
                 continue
             raise
         message = _message_of(answer)
-        verdict = await ajudged(dispatch, choice, message)
-        if dispatch.accepts(choice, answer, message, verdict, replies=_replies_of(answer)):
+        verdict = await aconcluded(dispatch, choice, message, replies=_replies_of(answer))
+        if dispatch.accepts(choice, answer, message, verdict):
             return dispatch.best(answer)
 
 
-def judged(dispatch: Dispatch, choice: Choice, message: AIMessage | None) -> Verdict | None:
-    """What the node's check says of an answer; None where there is none."""
-    if dispatch.trial is None or message is None:
-        return None
-    return dispatch.trial.judge(choice.spec.name, message)
+def concluded(
+    dispatch: Dispatch,
+    choice: Choice,
+    message: AIMessage | None,
+    *,
+    replies: Replies | None = None,
+    pieces: Sequence[int] = (),
+) -> Verdict | None:
+    """Settle an answered call, have the node's check look at the answer, and record both.
+
+    Returns what the check says; None where there is none. See `Dispatch.paid`.
+    """
+    paid, verdict = dispatch.paid(choice, message, replies=replies, pieces=pieces), None
+    try:
+        # What an earlier attempt was answered was checked then.
+        if paid is not None and dispatch.trial is not None and message is not None:
+            with verifying.within(dispatch.payer):
+                verdict = dispatch.trial.judge(choice.spec.name, message)
+    finally:
+        # The call was made, whatever stops its check.
+        dispatch.recorded(paid, verdict)
+    return verdict
 
 
-async def ajudged(dispatch: Dispatch, choice: Choice, message: AIMessage | None) -> Verdict | None:
-    """`judged`, awaiting."""
-    if dispatch.trial is None or message is None:
-        return None
-    return await dispatch.trial.ajudge(choice.spec.name, message)
+async def aconcluded(
+    dispatch: Dispatch,
+    choice: Choice,
+    message: AIMessage | None,
+    *,
+    replies: Replies | None = None,
+    pieces: Sequence[int] = (),
+) -> Verdict | None:
+    """`concluded`, awaiting."""
+    paid, verdict = dispatch.paid(choice, message, replies=replies, pieces=pieces), None
+    try:
+        if paid is not None and dispatch.trial is not None and message is not None:
+            with verifying.within(dispatch.payer):
+                verdict = await dispatch.trial.ajudge(choice.spec.name, message)
+    finally:
+        dispatch.recorded(paid, verdict)
+    return verdict
 
 
 def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMessageChunk]:
@@ -279,8 +309,7 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
             raise
         joined = _joined(said)
         lengths = [len(chunk.text) for chunk in said]
-        verdict = judged(dispatch, choice, joined)
-        dispatch.succeeded(choice, joined, pieces=lengths, verdict=verdict)
+        concluded(dispatch, choice, joined, pieces=lengths)
         return
 
 
@@ -318,8 +347,7 @@ async def adrive_stream(
             raise
         joined = _joined(said)
         lengths = [len(chunk.text) for chunk in said]
-        verdict = await ajudged(dispatch, choice, joined)
-        dispatch.succeeded(choice, joined, pieces=lengths, verdict=verdict)
+        await aconcluded(dispatch, choice, joined, pieces=lengths)
         return
 
 

@@ -29,6 +29,7 @@ from graphroute.runtime.ledger import Reservation
 from graphroute.runtime.packer import Packable
 from graphroute.runtime.replayed import ReplayedChat
 from graphroute.runtime.request import Request
+from graphroute.runtime.router import CallFacts
 from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.till import Till
 from graphroute.runtime.trail import Trail, told
@@ -50,11 +51,15 @@ class Entrance:
         self._handle, self._call, self._trail = handle, call, trail
         self._till, self._booking = till, booking
         self._choice: Choice | None = None
+        self._facts = call.facts
         self._place: Place | None = None
 
-    def enter(self, choice: Choice, *, is_stream: bool, is_checked: bool) -> Choice | Chore:
+    def enter(
+        self, choice: Choice, facts: CallFacts, *, is_stream: bool, is_checked: bool
+    ) -> Choice | Chore:
         """The choice, once its model takes another call; until then `Later`.
 
+        facts: of the call as its model is given it
         is_checked: the answer may be refused, and another model asked; so it is this call's alone
         """
         if (admission := self._handle.policy.admission) is None:
@@ -65,7 +70,7 @@ class Entrance:
         except Exception as fault:
             self._trail.fault = told(fault)
             return choice
-        self._choice = choice
+        self._choice, self._facts = choice, facts
         return self._poll(self._place, choice)
 
     def again(self) -> Choice | Chore | None:
@@ -89,7 +94,7 @@ class Entrance:
             place.cancel()
         if choice is not None and is_begun:
             # A prompt that it shares is out, and its part of that may be billed.
-            self._booking.settle(choice, self._booking.usage(None), why=IN_PACK)
+            self._booking.settle(choice, self._booking.usage(None, self._facts), why=IN_PACK)
         elif choice is not None:
             self._handle.ledger.release(choice.reservation)
             self._handle.course.failed(self._call.node)
@@ -122,9 +127,9 @@ class Entrance:
         Where no money is left for the second the packed answer stands, or the call begins anew.
         """
         place.share = None
-        self._booking.settle(choice, self._booking.usage(share), why=IN_PACK)
+        self._booking.settle(choice, self._booking.usage(share, self._facts), why=IN_PACK)
         try:
-            taken = self._till.take([choice.spec], self._call.facts)
+            taken = self._till.take([choice.spec], self._facts)
         except BaseException:
             # It waits for money, or pauses the run: the slot is for others meanwhile.
             self._place = None
@@ -144,7 +149,9 @@ class Entrance:
     ) -> Arrival:
         lane, call, request = Lane.of(choice.spec), self._call, self._call.request
         # One that shows its tokens, or whose author wants it alone, waits for no others like it.
+        # A check's question is asked beside the node's own and never with them.
         is_alone = call.answers > 1 or call.shows_tokens or call.hints.batch is False
+        is_alone = is_alone or call.is_check
         if request is None or is_alone or is_stream:
             return Arrival(lane=lane, may_gather=False, is_open_ended=is_stream)
         can_share = not (is_checked or request.tools or request.bound)

@@ -21,13 +21,13 @@ from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.drive import (
     DROPPED,
     Call,
+    aconcluded,
     adrive,
-    ajudged,
     aopen_chat,
     await_choice,
+    concluded,
     drive,
     inside,
-    judged,
     next_choice,
     open_chat,
 )
@@ -125,8 +125,7 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
                 if event["event"] == "message-finish":
                     # The reader stops here: nothing after this would run.
                     is_settled = True
-                    verdict = judged(dispatch, choice, stream.output)
-                    dispatch.succeeded(choice, stream.output, verdict=verdict)
+                    concluded(dispatch, choice, stream.output)
                 said.append(_text(event))
                 has_begun = True
                 yield event
@@ -142,7 +141,7 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
             if not is_settled and dispatch.failed(choice, error, partial=_partial(said, has_begun)):
                 continue
             raise
-    dispatch.succeeded(choice, answer, verdict=judged(dispatch, choice, answer))
+    concluded(dispatch, choice, answer)
     yield from _as_events(answer)
 
 
@@ -202,8 +201,7 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
                         continue
                     if event["event"] == "message-finish":
                         is_settled = True
-                        verdict = await ajudged(dispatch, choice, stream.output_message)
-                        dispatch.succeeded(choice, stream.output_message, verdict=verdict)
+                        await aconcluded(dispatch, choice, stream.output_message)
                     said.append(_text(event))
                     has_begun = True
                     yield event
@@ -211,7 +209,7 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
             if not is_settled and dispatch.failed(choice, error, partial=_partial(said, has_begun)):
                 continue
             raise
-    dispatch.succeeded(choice, answer, verdict=await ajudged(dispatch, choice, answer))
+    await aconcluded(dispatch, choice, answer)
     for event in _as_events(answer):
         yield event
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from graphroute.ir.catalog import Catalog, ModelSpec
+from graphroute.ir.catalog import Catalog, Model, ModelSpec, Price
 from graphroute.ir.feedback import Credit
 from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.naming import pool_name
 from graphroute.ir.node_cache import NodeRecord
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
@@ -59,6 +60,8 @@ class Policy:
     open: pool name → chat model; opens a model at the first call that is routed to it
     periods: the ledger of day and month budgets, where there are any
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
+    look_up: the spec of a model that is neither in the pool nor the graph's, such as a judge; None:
+        its price and place stay unknown
     chats: the models that were given as objects, by pool name
     answers: the cache of models' answers; None: no answer is given twice
     outputs: the cache of nodes' outputs; None: every node runs each time
@@ -87,6 +90,7 @@ class Policy:
     usual: Usual = field(default_factory=Usual)
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)
+    look_up: Callable[[BaseChatModel], ModelSpec] | None = None
     chats: Mapping[str, BaseChatModel] = field(default_factory=dict)
     answers: Answers | None = None
     outputs: NodeCache | None = None
@@ -107,8 +111,43 @@ class Policy:
         default_factory=lambda: (None, {})
     )
     _excess: dict[tuple[str, str], float] = field(default_factory=dict)
+    _looked_up: dict[str, ModelSpec] = field(default_factory=dict)
     _hints_of: dict[str, RouteHints] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _looking_up: threading.Lock = field(default_factory=threading.Lock)
+
+    def own_spec(self, chat: BaseChatModel) -> ModelSpec:
+        """A model of the graph's as a spec; one that no plan knew has an unknown price, and is
+        cloud.
+        """
+        name = pool_name(chat)
+        return self._known(name) or _unknown(name)
+
+    def checks_spec(self, chat: BaseChatModel) -> ModelSpec:
+        """A model that a check asks, as a spec: the pool's if it is there, else looked up, once.
+
+        What cannot be looked up has an unknown price, and is cloud.
+        """
+        for name, member in self.chats.items():
+            if member is chat and (found := self._known(name)) is not None:
+                return found
+        name = pool_name(chat)
+        if (found := self._known(name)) is not None or self.look_up is None:
+            return found or _unknown(name)
+        with self._looking_up:
+            if (found := self._looked_up.get(name)) is None:
+                try:
+                    found = self.look_up(chat)
+                except Exception as fault:
+                    logger.warning("%s could not be looked up: %s", name, fault)
+                    found = _unknown(name)
+                self._looked_up[name] = found
+        return found
+
+    def _known(self, name: str) -> ModelSpec | None:
+        if found := self.own.get(name):
+            return found
+        return next((spec for spec in self.catalog if spec.name == name), None)
 
     def hints_for(self, node: str) -> RouteHints:
         """The author's facts about a node; a subgraph's facts hold for all nodes inside it."""
@@ -214,3 +253,8 @@ class Policy:
         """All kept call records, oldest first."""
         with self._lock:
             return tuple(self._records)
+
+
+def _unknown(name: str) -> ModelSpec:
+    price = Price(in_usd=0.0, out_usd=0.0, source="unknown", is_known=False)
+    return ModelSpec(name=Model(name).name, provider="unknown", local=False, price=price)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from graphroute.errors import GraphrouteError, PrivacyViolation, UnknownModel
 from graphroute.ir.catalog import ModelSpec
+from graphroute.ir.record import CHECK
 from graphroute.runtime.call import Call
 from graphroute.runtime.course import Ahead
 from graphroute.runtime.till import UNPRICED, Till
@@ -28,6 +29,8 @@ def why(name: str, call: Call, trail: Trail, ahead: Ahead | None, trial: Trial |
     ahead: what the course says of the node now
     trial: the call's part in being checked, where earlier answers were refused
     """
+    if call.is_check:
+        return CHECK
     if call.assignment is None:
         return "no step of the plan"
     planned = call.assignment.model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 
+from graphroute.runtime.checking import Beside, Checking
 from graphroute.runtime.course import Course
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.pause import RunState
@@ -21,6 +22,7 @@ class RunHandle:
     state: what a run that may be paused keeps from one attempt to the next
     guards: optimized graphs inside this one, by the path of the node they run in; this one's plan
         wins over theirs, but what they keep private stays so
+    checking: the call whose check is running, None outside of checks; see `for_check`
     """
 
     policy: Policy
@@ -31,6 +33,7 @@ class RunHandle:
     task: str = ""
     state: RunState | None = None
     guards: tuple[tuple[str, Policy], ...] = ()
+    checking: Checking | None = None
     # Not a uuid4: tests that seed or count those must find them as they left them.
     run_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -49,6 +52,22 @@ class RunHandle:
     def guarded(self, inner: Policy, node: str) -> RunHandle:
         """This handle for a run of an optimized graph that starts inside `node`."""
         return replace(self, guards=(*self.guards, (node, inner)))
+
+    def for_check(self, *, node: str, step: int | None, thread: str, must_stay: bool) -> RunHandle:
+        """This handle for the check of a call: what it asks of models is paid by the run, no more.
+
+        Such calls keep their models, are no steps of the run and never pause it.
+        """
+        return replace(
+            self,
+            checking=Checking(node=node, step=step, thread=thread, must_stay=must_stay),
+            course=Beside(self.course),
+            state=None,
+            # A graph that the check runs begins a lineage of its own under the node.
+            base_depth=0,
+            above=node,
+            task="",
+        )
 
     def is_private_inside(self, node: str) -> bool:
         """Whether an optimized graph within this one keeps `node` on this machine."""

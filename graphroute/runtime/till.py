@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,8 @@ class Till:
         """Reserve the call's worst case on `spec`; None, with the reason kept, if too dear."""
         changes = self._ledger.changes
         available = self._ledger.available_nano
+        if available is not None:
+            available = max(0, available - math.ceil(self._course.kept_back_nano()))
         if allowance_nano is not None:
             available = allowance_nano if available is None else min(allowance_nano, available)
         if available is not None and not spec.price.is_known:

@@ -1,7 +1,8 @@
 """Run a node's own check on a reply; whatever the check does, a `Verdict` comes out.
 
 A check may itself call a model. It runs in a context without the run's config, so that such a call
-is neither routed as the node's own nor streamed with the node's tokens.
+is neither routed as the node's own nor streamed with the node's tokens. Where it is run `within` a
+run, all that is left in the config is the run's handle for checks, by which the call is paid.
 """
 
 from __future__ import annotations
@@ -9,16 +10,36 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
 
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 
 from graphroute.ir.verdict import Check, Verdict, verdict_of
+from graphroute.runtime.lineage import KEY
+from graphroute.runtime.run_handle import RunHandle
 
 _Given = TypeVar("_Given")
+
+_payer: Final[ContextVar[RunHandle | None]] = ContextVar("graphroute_payer", default=None)
+
+
+@contextmanager
+def within(payer: RunHandle) -> Iterator[None]:
+    """Let checks that are run meanwhile call models on a run's account.
+
+    payer: the run's handle for the check of a call (`RunHandle.for_check`)
+    """
+    token = _payer.set(payer)
+    try:
+        yield
+    finally:
+        _payer.reset(token)
 
 
 def verdict(check: Check, messages: Sequence[BaseMessage], reply: BaseMessage) -> Verdict:
@@ -59,7 +80,10 @@ async def averdict(check: Check, messages: Sequence[BaseMessage], reply: BaseMes
 
 def _apart() -> contextvars.Context:
     context = contextvars.copy_context()
-    context.run(var_child_runnable_config.set, None)
+    payer = _payer.get()
+    # No callbacks: the node's own would show the check's tokens as the node's.
+    config = None if payer is None else RunnableConfig(configurable={KEY: payer})
+    context.run(var_child_runnable_config.set, config)
     return context
 
 

@@ -50,7 +50,14 @@ class Situation:
         self.booking = Booking(handle, call, self.trail)
         self.reservation = self.ledger.reserve(aside_nano)
 
-    def settle(self, *, share: float = 1.0, recalled: str = "", **facts: Any) -> None:
+    def settle(
+        self,
+        *,
+        share: float = 1.0,
+        recalled: str = "",
+        verdict: Verdict | None = None,
+        **facts: Any,
+    ) -> None:
         assert self.reservation is not None
         choice = Choice(
             spec=CHEAP,
@@ -61,7 +68,8 @@ class Situation:
             recalled=recalled,
             price_share=share,
         )
-        self.booking.settle(choice, self.booking.usage(facts.get("answer")), **facts)
+        usage = self.booking.usage(facts.get("answer"))
+        self.booking.record(self.booking.pay(choice, usage, **facts), verdict)
 
 
 def test_the_real_cost_takes_the_place_of_what_was_put_aside() -> None:

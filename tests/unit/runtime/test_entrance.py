@@ -72,7 +72,7 @@ class Situation:
         self.ledger = Ledger(limit_nano=10_000_000)
         handle = RunHandle(policy=self.policy, ledger=self.ledger, course=Course(self.policy.plan))
         messages = [HumanMessage("hello")]
-        call = read_call(handle, OWN, messages, stop=None, kwargs={}, metadata=AT)
+        self.call = call = read_call(handle, OWN, messages, stop=None, kwargs={}, metadata=AT)
         self.trail = Trail()
         till: Any = SimpleNamespace(take=take)
         booking = Booking(handle, call, self.trail)
@@ -84,7 +84,8 @@ class Situation:
         )
 
     def enter(self) -> Any:
-        return self.entrance.enter(self.choice, is_stream=False, is_checked=False)
+        facts = self.call.facts
+        return self.entrance.enter(self.choice, facts, is_stream=False, is_checked=False)
 
     @property
     def has_room(self) -> bool:
@@ -226,7 +227,8 @@ class NotingBatches(Noting):
 
 def _arrival(found: Situation, **how: bool) -> Arrival:
     with suppress(Later):
-        found.entrance.enter(found.choice, **{"is_stream": False, "is_checked": False, **how})
+        told = {"is_stream": False, "is_checked": False, **how}
+        found.entrance.enter(found.choice, found.call.facts, **told)
     assert isinstance(found.admission, Noting)
     (arrival,) = found.admission.seen
     return arrival
