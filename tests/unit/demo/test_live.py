@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live"), pytest.mark.tim
 EXAMPLES = tickets.folder()
 
 
-@pytest.mark.parametrize("name", ["triage", "map_reduce", "agent"])
+@pytest.mark.parametrize("name", ["triage", "map_reduce", "agent", "checked"])
 def test_an_example_loads_without_starting_a_server(name: str) -> None:
     before = set(_servers())
     graph = load_target(f"{name}.py:graph", folder=EXAMPLES)
@@ -43,7 +43,7 @@ def test_plan_of_the_triage_example(capfd: pytest.CaptureFixture[str]) -> None:
     jsonschema.Draft202012Validator(plan_schema()).validate(json.loads(texts[0]))
 
 
-@pytest.mark.parametrize("name", ["triage", "map_reduce", "agent"])
+@pytest.mark.parametrize("name", ["triage", "map_reduce", "agent", "checked"])
 def test_an_example_runs(
     name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
