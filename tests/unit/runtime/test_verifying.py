@@ -12,7 +12,13 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from graphroute import verify
 from graphroute.ir.verdict import Verdict
-from graphroute.runtime.verifying import averdict, verdict
+from graphroute.runtime.checking import Checking
+from graphroute.runtime.course import Course
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.lineage import KEY
+from graphroute.runtime.run_handle import RunHandle
+from graphroute.runtime.verifying import averdict, verdict, within
+from tests.unit.runtime.situations import policy_for
 
 REPLY = AIMessage("yes")
 
@@ -99,6 +105,30 @@ async def test_a_check_is_outside_the_run() -> None:
     finally:
         var_child_runnable_config.reset(token)
     assert seen == [None] * 4
+
+
+async def test_within_a_run_all_that_a_check_knows_of_it_is_who_pays() -> None:
+    seen: list[Any] = []
+
+    def look(sent: Any, reply: Any) -> bool:
+        seen.append(var_child_runnable_config.get())
+        return True
+
+    async def alook(sent: Any, reply: Any) -> bool:
+        return look(sent, reply)
+
+    policy = policy_for(chats={})
+    run = RunHandle(policy=policy, ledger=Ledger(limit_nano=None), course=Course(policy.plan))
+    payer = run.for_check(node="draft", step=2, thread="7", must_stay=True)
+    with within(payer):
+        verdict(look, [], REPLY)
+        verdict(alook, [], REPLY)
+        await averdict(look, [], REPLY)
+        await averdict(alook, [], REPLY)
+    verdict(look, [], REPLY)
+    assert seen == [{"configurable": {KEY: payer}}] * 4 + [None]
+    assert payer.checking == Checking(node="draft", step=2, thread="7", must_stay=True)
+    assert (payer.run_id, payer.ledger) == (run.run_id, run.ledger)
 
 
 async def test_cancelling_the_run_cancels_its_check() -> None:
