@@ -59,12 +59,14 @@ class Option:
         accepts the answer; `packed`: one model that gets `batch` tasks in one prompt
     models: indices into the pool, in order; shares: expected calls of each, ≥ 0, as a multiple of
         the node's expected calls
+    so_far: of a cascade, the probability of a good result where this model is the last one asked
     """
 
     kind: OptionKind
     models: tuple[int, ...]
     shares: tuple[float, ...]
     batch: int = 1
+    so_far: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

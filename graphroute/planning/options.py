@@ -204,16 +204,7 @@ def _figures(
     device_s = (shares * (singles.time_s * singles.local)[models]).sum(axis=1)
     # Rounds are visits of the node; the steps of a cascade are calls of one visit.
     visits = p.visits * (shares.sum(axis=1) if p.check == "loop" else np.ones(len(kept)))
-    options = tuple(
-        Option(
-            kind=table.kind,
-            models=tuple(int(x) for x in table.models[i] if x >= 0),
-            shares=tuple(
-                float(s) for x, s in zip(table.models[i], table.shares[i], strict=True) if x >= 0
-            ),
-        )
-        for i in kept[m:]
-    )
+    options = tuple(_option(table, i) for i in kept[m:])
     log_quality = table.log_quality[kept]
     for index, pack in packed:
         cost, took = pack.cost_factor * usd[index], pack.time_factor * time_s[index]
@@ -231,4 +222,17 @@ def _figures(
         device_s=device_s,
         visits=visits,
         options=options,
+    )
+
+
+def _option(table: Table, row: int) -> Option:
+    there = table.models[row] >= 0
+    so_far: tuple[float, ...] = ()
+    if table.kind == "cascade" and table.so_far is not None:
+        so_far = tuple(np.clip(table.so_far[row][there], Q_MIN, Q_MAX).tolist())
+    return Option(
+        kind=table.kind,
+        models=tuple(table.models[row][there].tolist()),
+        shares=tuple(table.shares[row][there].tolist()),
+        so_far=so_far,
     )

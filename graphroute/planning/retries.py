@@ -101,12 +101,18 @@ class CheckRates:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rounds:
-    """final[s]: probability that sequence s ends with a good answer; reach[s, r]: that its round r
-    is asked at all.
+    """reach[s, r]: probability that round r of sequence s is asked at all; so_far[s, r]: that the
+    answer is good where no round after r is asked, whatever the check says.
     """
 
-    final: Floats
     reach: Floats
+    so_far: Floats
+
+    @property
+    def final(self) -> Floats:
+        """final[s]: probability that sequence s ends with a good answer."""
+        last: Floats = self.so_far[:, -1]
+        return last
 
 
 def by_hardness(quality: Floats, spread: float = SPREAD) -> Floats:
@@ -130,7 +136,8 @@ def follow(sequences: Ints, success: Floats, rates: CheckRates, stubborn: float)
     ([0.882, 0.652], 0.42)
     """
     count, rounds = sequences.shape
-    final, reach = np.zeros(count), np.zeros((count, rounds))
+    accepted = np.zeros(count)
+    reach, so_far = np.zeros((count, rounds)), np.zeros((count, rounds))
     good, bad = np.zeros((count, len(WEIGHTS))), np.tile(WEIGHTS, (count, 1))
     for r in range(rounds):
         left = good + bad
@@ -140,12 +147,10 @@ def follow(sequences: Ints, success: Floats, rates: CheckRates, stubborn: float)
             same = (sequences[:, r] == sequences[:, r - 1])[:, None] * stubborn
             fresh = same * good + (1 - same) * fresh
         good, bad = fresh, left - fresh
-        if r == rounds - 1:
-            final += good.sum(axis=1)
-            break
-        final += rates.passes_good * good.sum(axis=1)
+        so_far[:, r] = accepted + good.sum(axis=1)
+        accepted += rates.passes_good * good.sum(axis=1)
         good, bad = (1 - rates.passes_good) * good, (1 - rates.passes_bad) * bad
-    return Rounds(final=final, reach=reach)
+    return Rounds(reach=reach, so_far=so_far)
 
 
 def after_refusals(

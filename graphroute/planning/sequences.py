@@ -36,12 +36,15 @@ class Singles:
 class Table:
     """Sequences: models[s, r], −1 behind the last; shares[s, r] of the profile's calls; log of the
     final quality; what kind of option a sequence is.
+
+    so_far[s, r]: of cascades, the quality where model r is the last that is asked
     """
 
     models: Ints
     shares: Floats
     log_quality: Floats
     kind: OptionKind
+    so_far: Floats | None = None
 
     def joined(self, other: Table) -> Table:
         """Both tables, one below the other."""
@@ -50,15 +53,18 @@ class Table:
         wide = max(self.models.shape[1], other.models.shape[1])
 
         models = np.full((len(self.models) + len(other.models), wide), -1, dtype=np.int64)
-        shares = np.zeros(models.shape)
+        shares, so_far = np.zeros(models.shape), np.zeros(models.shape)
         for first, table in ((0, self), (len(self.models), other)):
             part = slice(first, first + len(table.models)), slice(0, table.models.shape[1])
             models[part], shares[part] = table.models, table.shares
+            if table.so_far is not None:
+                so_far[part] = table.so_far
         return Table(
             models=models,
             shares=shares,
             log_quality=np.concatenate([self.log_quality, other.log_quality]),
             kind=other.kind,
+            so_far=so_far,
         )
 
 
@@ -135,19 +141,20 @@ def cascades(sequences: Ints, success: Floats, rates: CheckRates, stubborn: floa
     """Ask, check, ask the next; the last answer is taken unchecked."""
     if not len(sequences):
         return _nothing()
-    shares = np.zeros(sequences.shape)
+    shares, so_far = np.zeros(sequences.shape), np.zeros(sequences.shape)
     final = np.zeros(len(sequences))
     for length in range(2, sequences.shape[1] + 1):
         rows = np.flatnonzero((sequences >= 0).sum(axis=1) == length)
         if len(rows):
             found = follow(sequences[rows, :length], success, rates, stubborn)
             final[rows] = found.final
-            shares[rows, :length] = found.reach
+            shares[rows, :length], so_far[rows, :length] = found.reach, found.so_far
     return Table(
         models=sequences,
         shares=shares,
         log_quality=np.log(np.clip(final, Q_MIN, Q_MAX)),
         kind="cascade",
+        so_far=so_far,
     )
 
 

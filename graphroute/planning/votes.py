@@ -130,9 +130,14 @@ def sampled(
     shares = np.zeros(sequences.shape)
     shares[:, :k] = found.asked[first]
     shares[:, k] = np.where(last < 0, 0.0, found.split[first] @ WEIGHTS)
+    final = good @ WEIGHTS
+    # Before all have answered, one answer is as good as another.
+    so_far = np.repeat((success[sequences[:, 0]] @ WEIGHTS)[:, None], k + 1, axis=1)
+    so_far[np.arange(len(sequences)), (sequences >= 0).sum(axis=1) - 1] = final
     return Table(
         models=sequences,
         shares=shares,
-        log_quality=np.log(np.clip(good @ WEIGHTS, Q_MIN, Q_MAX)),
+        log_quality=np.log(np.clip(final, Q_MIN, Q_MAX)),
         kind="cascade",
+        so_far=so_far,
     )

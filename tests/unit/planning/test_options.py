@@ -131,6 +131,18 @@ def test_rounds_are_probabilities_and_only_a_useless_check_changes_nothing(
     assert never.final == pytest.approx(np.clip(q, 0.005, 0.995)[sequences[:, 0]], abs=2e-3)
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_cascade_knows_what_each_model_of_it_would_leave_as_the_last(samples: int) -> None:
+    step = replace(profile("hint"), samples=samples, alike=2 if samples > 1 else 1)
+    quality = [0.5, 0.7, 0.9]
+    found = columns(step, singles(quality, [1.0, 3.0, 9.0]), rates=CheckRates())
+    assert any(len(option.models) > 2 for option in found.options)
+    for k, option in enumerate(found.options, start=len(quality)):
+        assert len(option.so_far) == len(option.models)
+        assert option.so_far[0] == pytest.approx(quality[option.models[0]], abs=1e-4)
+        assert option.so_far[-1] == pytest.approx(math.exp(found.log_quality[k]))
+
+
 def test_what_was_refused_is_known_to_be_hard() -> None:
     success = by_hardness(np.array([0.6, 0.9]))
     before = after_refusals((), success, CheckRates(), STUBBORN)
