@@ -13,6 +13,7 @@
 | `in_context(min_share=0.5)` | what it says stands in the messages that were sent |
 | `judge(model=None)` | another model, by default the first that Ollama has, grades it as good |
 | `agreement(k=3, at_least=0.5)` | the same model, asked up to `k` times, says the same mostly |
+| `confidence(at_least=0.5)` | the model's own token probabilities speak for it |
 | `all_of(…)`, `any_of(…)` | several of them |
 
 A check of your own is any function of `(messages, reply)`, sync or async, that gives a bool, a
@@ -33,6 +34,7 @@ from typing import Any, Final
 from graphroute.checks.agreement import Agreement
 from graphroute.checks.code import Compiles
 from graphroute.checks.combine import Combined
+from graphroute.checks.confidence import Confidence
 from graphroute.checks.grounded import InContext
 from graphroute.checks.judge import Judge
 from graphroute.checks.numbers import NumberIs
@@ -48,6 +50,7 @@ __all__ = [
     "any_of",
     "compiles",
     "complete",
+    "confidence",
     "in_context",
     "is_json",
     "judge",
@@ -105,6 +108,17 @@ def agreement(
         default its tool calls or its JSON, else its last number, else its text without case
     """
     return Agreement(k, at_least=at_least, key=key)
+
+
+def confidence(*, at_least: float = 0.5) -> Confidence:
+    """The probabilities of the answer's tokens say that it is good with a chance of `at_least`.
+
+    They are asked for where the model's class and server can tell them (OpenAI and what speaks its
+    protocol, embedded llama.cpp, Ollama), and taken out of the answer again; from any other model
+    the verdict is open. How many answers of a score are good is learnt from feedback and
+    references, by node and model; until there are enough, a curve measured on small models is used.
+    """
+    return Confidence(at_least)
 
 
 def all_of(*checks: Check) -> Combined:

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.verdict import Check, Verdict, sampling_of, unknown, verdict_of
+from graphroute.ir.verdict import (
+    Chance,
+    Check,
+    Verdict,
+    calibrated,
+    sampling_of,
+    unknown,
+    verdict_of,
+    wants_probabilities,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,15 @@ class Combined:
     def is_quick(self) -> bool:
         """Whether all of them are."""
         return all(getattr(check, "is_quick", False) for check in self.checks)
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether one of them does."""
+        return any(map(wants_probabilities, self.checks))
+
+    def calibrated(self, chance: Chance) -> Combined:
+        """Each of them with what earlier runs say of its scores."""
+        return replace(self, checks=tuple(calibrated(check, chance) for check in self.checks))
 
     def __call__(self, messages: Sequence[Any], reply: Any) -> Any:
         """The joint verdict, or an awaitable of it where one of the checks needs awaiting."""

@@ -12,13 +12,15 @@ becomes a `Verdict`, and one that says nothing (`is_known` False) stands for wha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 PASS_SCORE: Final = 0.5
 """A score of at least this passes, where a check gives a number and no more."""
+
+ROUNDING: Final = 1e-6
+"""So far outside [0, 1] a score is taken for 0 or 1: a cosine of single precision comes to that."""
 
 MAX_REASON: Final = 500
 """Characters kept of a reason."""
@@ -97,6 +99,31 @@ def sampling_of(check: object) -> Sampling | None:
     return check if isinstance(check, Sampling) else None
 
 
+Chance: TypeAlias = Callable[[float], float | None]
+"""The probability in [0, 1] that an answer with a score is good, by earlier runs; None where they
+are too few to tell."""
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A check whose score is held against what earlier runs say of it."""
+
+    def calibrated(self, chance: Chance, /) -> Check:
+        """The same check, which knows them."""
+        ...
+
+
+def calibrated(check: Check, chance: Chance | None) -> Check:
+    """The check with what earlier runs say of its scores, if it has any use for that."""
+    held: object = check
+    return held.calibrated(chance) if chance and isinstance(held, Calibrated) else check
+
+
+def wants_probabilities(check: object) -> bool:
+    """Whether the check reads the probabilities of an answer's tokens, where the server tells."""
+    return bool(getattr(check, "wants_probabilities", False))
+
+
 def unknown(reason: str, *, source: str = "verify") -> Verdict:
     """A verdict that says nothing, and why."""
     return Verdict(score=None, passed=None, reason=reason[:MAX_REASON], source=source)
@@ -106,25 +133,70 @@ def verdict_of(result: object, *, source: str = "verify") -> Verdict:
     """What a check gave or raised, as a verdict; never raises.
 
     True and False are 1 and 0; a number in [0, 1] passes from `PASS_SCORE` on; None, an exception,
-    NaN, a number outside [0, 1] and anything else say nothing, with the reason.
+    NaN, a number outside [0, 1] and anything else say nothing, with the reason. So does a `Verdict`
+    whose score, `passed` or chance is none: nothing else comes into records.
+
+    >>> verdict_of(Verdict(score=5.0, passed=True)).reason
+    'the check gave Verdict(score=5.0, passed=True) instead of a score in [0, 1]'
     """
+    try:
+        return _verdict_of(result, source)
+    except Exception as fault:  # something that cannot even be looked at
+        name = f"{type(result).__name__}, which raised {type(fault).__name__} when it was read"
+        return unknown(f"the check gave a {name}", source=source)
+
+
+def _verdict_of(result: object, source: str) -> Verdict:
     match result:
         case Verdict():
-            return result
+            return _sound(result, source)
         case BaseException():
             return unknown(f"the check failed: {type(result).__name__}: {result}", source=source)
         case None:
             return unknown("the check said nothing", source=source)
-    # numpy's bool and floats, and any other number, by what they say they are.
-    if isinstance(result, bool) or type(result).__name__ in ("bool", "bool_"):
-        return Verdict(score=float(bool(result)), passed=bool(result), source=source)
-    try:
-        score = float(result)  # type: ignore[arg-type]  # what has no float() is answered below
-    except Exception:
-        score = math.nan
-    if isinstance(result, (str, bytes)) or not 0 <= score <= 1:
+    if (truth := _truth(result)) is not None:
+        return Verdict(score=float(truth), passed=truth, source=source)
+    if (score := _share(result)) is None:
         shown = repr(result)
         return unknown(
             f"the check gave {shown[:80]} instead of a bool or a number in [0, 1]", source=source
         )
     return Verdict(score=score, passed=score >= PASS_SCORE, source=source)
+
+
+def _sound(said: Verdict, source: str) -> Verdict:
+    """A verdict in plain values that every record, plan and report can take."""
+    source = said.source if isinstance(said.source, str) and said.source else source
+    score, passed = _share(said.score), said.passed
+    if isinstance(passed, int) or type(passed).__name__ == "bool_":
+        passed = bool(passed)
+    if said.score is None and isinstance(passed, bool):
+        score = float(passed)  # as the bool alone would have it
+    if (said.score is not None and score is None) or not isinstance(passed, (bool, type(None))):
+        shown = f"Verdict(score={said.score!r:.40}, passed={said.passed!r:.40})"
+        return unknown(f"the check gave {shown} instead of a score in [0, 1]", source=source)
+    return Verdict(
+        score=score,
+        passed=passed,
+        reason="" if said.reason is None else str(said.reason)[:MAX_REASON],
+        source=source,
+        chance=_share(said.chance),
+    )
+
+
+def _truth(value: object) -> bool | None:
+    """A bool, also numpy's; None for anything else."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    return None
+
+
+def _share(value: object) -> float | None:
+    """A number in [0, 1], numpy's and any other by what it says it is; None for anything else."""
+    if value is None or isinstance(value, (str, bytes, bytearray)):
+        return None
+    try:
+        share = float(value)  # type: ignore[arg-type]  # what has no float() is answered below
+    except Exception:
+        return None
+    return min(1.0, max(0.0, share)) if -ROUNDING <= share <= 1 + ROUNDING else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -47,15 +48,25 @@ def message(
     used_out = _tokens(written) if out_tokens is None else out_tokens
     if cap is not None:
         used_out = min(used_out, cap)
+    said = {"model_name": model, "finish_reason": finish}
     return AIMessage(
         content=text,
         tool_calls=calls,
         id=reply.id if isinstance(reply, AIMessage) else None,
-        response_metadata={"model_name": model, "finish_reason": finish},
+        response_metadata=said | _logprobs(written, kwargs),
         usage_metadata=UsageMetadata(
             input_tokens=used_in, output_tokens=used_out, total_tokens=used_in + used_out
         ),
     )
+
+
+def _logprobs(written: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a server that is asked for them tells of the tokens, here words, of an answer."""
+    chance = kwargs.get("token_probability")
+    if chance is None or not kwargs.get("logprobs"):
+        return {}
+    log = math.log(chance(written) if callable(chance) else chance)
+    return {"logprobs": {"content": [{"token": w, "logprob": log} for w in written.split()]}}
 
 
 def chunks(answer: AIMessage) -> Iterator[ChatGenerationChunk]:

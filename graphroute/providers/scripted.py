@@ -81,6 +81,8 @@ class ScriptedChat(BaseChatModel):
     delay_s: seconds before an answer, slept by `sleep` and `async_sleep`
     fail_after_chunks: a stream breaks off with `ConnectionError` after that many chunks
     max_tokens: an answer is cut to that many words (and reported tokens); a call may pass its own
+    token_probability: of each word of an answer, in (0, 1], or a function of its text that gives
+        it: told where a call has `logprobs=True`; None: never told
     """
 
     graphroute_provider: ClassVar[str] = "scripted"
@@ -93,6 +95,8 @@ class ScriptedChat(BaseChatModel):
     fail_after_chunks: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    logprobs: bool | None = None
+    token_probability: SkipValidation[float | Callable[[str], float] | None] = None
     sleep: SkipValidation[Callable[[float], None]] = Field(default=time.sleep, repr=False)
     async_sleep: SkipValidation[Callable[[float], Awaitable[None]]] = Field(
         default=asyncio.sleep, repr=False
@@ -156,7 +160,12 @@ class ScriptedChat(BaseChatModel):
         return message(
             reply,
             messages,
-            kwargs={"max_tokens": self.max_tokens, **kwargs},
+            kwargs={
+                "max_tokens": self.max_tokens,
+                "logprobs": self.logprobs,
+                **kwargs,
+                "token_probability": self.token_probability,
+            },
             stop=call.stop,
             model=self.name,
             in_tokens=self.in_tokens,

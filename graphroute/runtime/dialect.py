@@ -158,6 +158,15 @@ def _warm(temperature: object) -> float:
     return ANEW_TEMPERATURE
 
 
+def takes_logprobs(target: BaseChatModel) -> bool:
+    """Whether the target has a word for "with the probability of each token".
+
+    OpenAI's Responses API has another one, and its reasoning models refuse either.
+    """
+    is_other = bool(getattr(target, "use_responses_api", None)) or _is_reasoning(target)
+    return "logprobs" in type(target).model_fields and not is_other
+
+
 _CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 _SETTINGS = (*_CAPS, "temperature", "top_p", "seed", "stop", "stop_sequences")
 _NOT_WHILE_REASONING = (

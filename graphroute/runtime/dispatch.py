@@ -27,7 +27,7 @@ from langchain_core.messages import AIMessage
 from graphroute.errors import BudgetExceeded, InvalidResume, PrivacyViolation, UnknownModel
 from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.verdict import Verdict
-from graphroute.runtime import dialect, fallback, reasons, router
+from graphroute.runtime import dialect, fallback, probabilities, reasons, router
 from graphroute.runtime.answers import anew
 from graphroute.runtime.booking import NOTHING, Booking, Paid
 from graphroute.runtime.call import Call
@@ -72,6 +72,7 @@ class Dispatch:
             node=call.node, step=call.step, thread=call.thread, must_stay=call.must_stay
         )
         self._ahead: Ahead | None = None
+        self._has_asked_probabilities = False
         self._trail = trail = Trail(fault=call.fault or parts.fault)
         self._till = Till(
             ledger=handle.ledger,
@@ -95,6 +96,7 @@ class Dispatch:
         `BudgetExceeded` and `PrivacyViolation` fail closed; any other fault of the choice itself
         leaves the call to the graph's own model and is recorded.
         """
+        self._has_asked_probabilities = False
         while True:
             try:
                 return self._choose()
@@ -243,12 +245,16 @@ class Dispatch:
         if self._recall is None or (found := self._recall.find(spec)) is None:
             return None
         self.handle.course.called(self._call.node)
+        messages = tuple(anew(each) for each in found.messages)
+        chosen = self._choice(spec)
+        if self.is_stream or self.trial is None or not self.trial.wants_probabilities:
+            messages = tuple(self.shown(chosen, each) for each in messages)
         chat = ReplayedChat.of(
-            (tuple(anew(each) for each in found.messages),),
+            (messages,),
             model_name=spec.name,
             pieces=found.pieces,
         )
-        return replace(self._choice(spec), chat=chat, is_replay=True, recalled=found.source)
+        return replace(chosen, chat=chat, is_replay=True, recalled=found.source)
 
     def _choice(
         self,
@@ -285,7 +291,40 @@ class Dispatch:
         if isinstance(choice.chat, ReplayedChat):
             return dialect.Written(kwargs={}, stop=None)
         self.handle.ledger.start(choice.reservation)
-        return write(self._call, choice, chat, self.trial)
+        self._has_asked_probabilities = self._asks_probabilities(choice.spec, chat)
+        return write(
+            self._call,
+            choice,
+            chat,
+            self.trial,
+            asks_probabilities=self._has_asked_probabilities,
+        )
+
+    def _asks_probabilities(self, spec: ModelSpec, chat: BaseChatModel) -> bool:
+        """Whether the call is to tell the probability of each token: where a check reads them, and
+        nobody sees the answer before they are taken out of it.
+        """
+        call, trial = self._call, self.trial
+        if trial is None or not trial.wants_probabilities or self.is_stream:
+            return False
+        is_seen = call.shows_tokens and not trial.is_silent
+        is_told = spec.name not in self._policy.mute and spec.name not in self._trail.mute
+        is_new = not probabilities.are_asked_by_author(call)
+        return is_told and is_new and not is_seen and dialect.takes_logprobs(chat)
+
+    def heard(self, message: AIMessage | None) -> AIMessage | None:
+        """The answer as a check is to see it, and others who ask the same."""
+        if message is None or not self._has_asked_probabilities:
+            return message
+        return probabilities.few(message)
+
+    def shown(self, choice: Choice, answer: Any) -> Any:
+        """The answer as the graph is to see it."""
+        stated = self._policy.chats.get(choice.spec.name)
+        is_asked = probabilities.are_asked_by_author(self._call)
+        if is_asked or getattr(stated, probabilities.NAME, None):
+            return answer
+        return probabilities.without(answer)
 
     def packed(self, errand: Errand, choice: Choice, chat: BaseChatModel) -> dialect.Written:
         """What to call `chat` with for several calls at once, now."""
@@ -321,13 +360,15 @@ class Dispatch:
         if choice.is_replay and not choice.recalled:
             return None
         usage = self._booking.usage(answer, self._facts(choice.spec))
+        if choice.spec.name in self._trail.mute:
+            self._policy.mute.add(choice.spec.name)
         self._entrance.leave(Outcome.answered(answer))
         paid = self._booking.pay(choice, usage, answer=answer)
         if not choice.is_replay:
             self._policy.outages.clear(choice.spec.name)
             if self._recall is not None:
                 share_answer(self._recall, choice, answer, replies=replies, pieces=pieces)
-        self._keep(answer, replies)
+        self._keep(self.shown(choice, answer), replies)
         return paid
 
     def recorded(self, paid: Paid | None, verdict: Verdict | None) -> None:
@@ -362,6 +403,9 @@ class Dispatch:
         if choice.is_replay:
             return False
         self._entrance.leave(Outcome.of(error))
+        if self._has_asked_probabilities and probabilities.is_refusal(error):
+            self._ask_without(choice)
+            return True
         if self._recall is not None:
             share_failure(self._recall, error)
         is_own, is_unavailable = choice.chat is self._call.chat, fallback.is_unavailable(error)
@@ -386,6 +430,15 @@ class Dispatch:
             self._keep(partial)  # the node had read enough of the stream
         self._booking.settle(choice, usage, error=error)
         return False
+
+    def _ask_without(self, choice: Choice) -> None:
+        """The server may not know how to tell the probabilities of tokens: ask it without."""
+        self._trail.mute.add(choice.spec.name)
+        self._has_asked_probabilities = False
+        if self._recall is not None:
+            self._recall.cancelled()
+        self.handle.ledger.release(choice.reservation)
+        self.handle.course.failed(self._call.node)
 
     def _keep(self, answer: AIMessage | None, replies: Replies | None = None) -> None:
         """Keep what was paid for, in case LangGraph runs the node again."""

@@ -199,7 +199,8 @@ def drive(dispatch: Dispatch, call: Call) -> Any:
             if dispatch.failed(choice, error):
                 continue
             raise
-        message = _message_of(answer)
+        message = dispatch.heard(_message_of(answer))
+        answer = dispatch.shown(choice, answer)
         verdict = concluded(dispatch, choice, message, replies=_replies_of(answer))
         if dispatch.accepts(choice, answer, message, verdict):
             return dispatch.best(answer)
@@ -224,7 +225,8 @@ async def adrive(
             if dispatch.failed(choice, error):
                 continue
             raise
-        message = _message_of(answer)
+        message = dispatch.heard(_message_of(answer))
+        answer = dispatch.shown(choice, answer)
         verdict = await aconcluded(dispatch, choice, message, replies=_replies_of(answer))
         if dispatch.accepts(choice, answer, message, verdict):
             return dispatch.best(answer)
@@ -366,6 +368,8 @@ def _message_of(answer: Any) -> AIMessage | None:
     """The answer as one message; those of a list of prompts are added up for their usage."""
     if (replies := _replies_of(answer)) is None:
         return answer  # type: ignore[no-any-return]
+    if len(replies) == 1 and len(replies[0]) == 1:
+        return replies[0][0]
     parts = (
         AIMessageChunk(content=message.text, usage_metadata=message.usage_metadata)
         for messages in replies

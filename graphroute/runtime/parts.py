@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from langchain_core.runnables.config import var_child_runnable_config
 
@@ -42,7 +43,7 @@ def begin_parts(handle: RunHandle, call: Call) -> Parts:
         return Parts()
     trial = recall = None
     try:
-        trial = _begin_trial(call)
+        trial = _begin_trial(handle, call)
         recall = _begin_recall(handle, call, trial)
         turn = _begin_turn(handle, call)
     except Exception as fault:
@@ -50,7 +51,7 @@ def begin_parts(handle: RunHandle, call: Call) -> Parts:
     return Parts(trial=trial, recall=recall, turn=turn)
 
 
-def _begin_trial(call: Call) -> Trial | None:
+def _begin_trial(handle: RunHandle, call: Call) -> Trial | None:
     """The call's part in being checked; a list of prompts is not."""
     if (check := call.hints.verify) is None or call.answers > 1:
         return None
@@ -58,7 +59,8 @@ def _begin_trial(call: Call) -> Trial | None:
     stages: tuple[str, ...] = ()
     if planned is not None and planned.kind == "cascade":
         stages = (planned.model, *planned.then)
-    return Trial(check, call.messages, stages=stages)
+    chance = partial(handle.policy.chance_of, call.node)
+    return Trial(check, call.messages, stages=stages, chance=chance)
 
 
 def _begin_recall(handle: RunHandle, call: Call, trial: Trial | None) -> Recall | None:

@@ -20,6 +20,7 @@ from graphroute.ir.naming import pool_name
 from graphroute.ir.node_cache import NodeRecord
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
+from graphroute.ir.verdict import Chance
 from graphroute.protocols import BatchService
 from graphroute.runtime import overheard
 from graphroute.runtime.admission import Admission
@@ -74,6 +75,8 @@ class Policy:
     keep_text: records carry prompts and answers (never those of private nodes)
     features: what records keep of a prompt's text so that the scorer can learn; None: nothing
     tap: told each answered call with its messages and arguments; None: nobody listens
+    chances: by node and model, what earlier runs say of a check's score (`ir.verdict.Calibrated`)
+    mute: models whose server has refused to tell the probabilities of tokens
     last_run_id: of the run that began last, `""` before the first
     """
 
@@ -102,6 +105,8 @@ class Policy:
     keep_text: bool = False
     features: Callable[[str], str] | None = None
     tap: Tap | None = None
+    chances: Mapping[tuple[str, str], Chance] = field(default_factory=dict)
+    mute: set[str] = field(default_factory=set)
     last_run_id: str = ""
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
@@ -160,6 +165,10 @@ class Policy:
                 hints = hints.merged(found)
         self._hints_of[node] = hints
         return hints
+
+    def chance_of(self, node: str, model: str) -> Chance | None:
+        """What earlier runs say of a check's score of an answer of `model`; None: nothing."""
+        return self.chances.get((node, model))
 
     def is_private(self, node: str) -> bool:
         """Whether the node's author or the plan keeps it on this machine."""

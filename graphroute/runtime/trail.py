@@ -33,6 +33,7 @@ class Trail:
     excluded: models that are not asked again
     last_error: what ends the call if no other model answers; the own model's, if it said something
     fault: what went wrong in routing itself, None if nothing did
+    mute: models that answered an error when they were to tell the probabilities of tokens
     tried: the model to be asked to learn how good it is, `""` for none; None: not thought of yet
 
     >>> trail = Trail()
@@ -43,6 +44,7 @@ class Trail:
 
     attempts: list[Attempt] = field(default_factory=list)
     excluded: set[str] = field(default_factory=set)
+    mute: set[str] = field(default_factory=set)
     last_error: BaseException | None = None
     fault: str | None = None
     tried: str | None = None

@@ -20,7 +20,7 @@ recorded and the answer stands. A check that fails itself, or says nothing, refu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,7 +28,17 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.record import AFTER_REFUSAL, ONCE_MORE
-from graphroute.ir.verdict import SIGNALS, Check, Sampling, Verdict, sampling_of, unknown
+from graphroute.ir.verdict import (
+    SIGNALS,
+    Chance,
+    Check,
+    Sampling,
+    Verdict,
+    calibrated,
+    sampling_of,
+    unknown,
+    wants_probabilities,
+)
 from graphroute.runtime import verifying
 
 _NOT_YET: Final = "not yet"
@@ -57,16 +67,27 @@ class Trial:
     """Belongs to one call; not shared between threads.
 
     stages: the models to ask in turn, of which the first is the planned one
+    chance: by model, what earlier runs say of a score (`ir.verdict.Calibrated`)
     """
 
     def __init__(
-        self, check: Check, messages: Sequence[BaseMessage], *, stages: Sequence[str]
+        self,
+        check: Check,
+        messages: Sequence[BaseMessage],
+        *,
+        stages: Sequence[str],
+        chance: Callable[[str], Chance | None] = lambda _: None,
     ) -> None:
-        self._check, self._messages = check, tuple(messages)
+        self._check, self._messages, self._chance = check, tuple(messages), chance
         self._sampling = sampling_of(check)
         self.stages = tuple(stages)
         self.rounds: list[Round] = []
         self._next = 0
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether the check reads the probabilities of an answer's tokens."""
+        return wants_probabilities(self._check)
 
     @property
     def is_silent(self) -> bool:
@@ -122,13 +143,17 @@ class Trial:
         """What the check says of a model's answer; one that is a coroutine runs to its end here."""
         if self._sampling is not None:
             return self._compared(self._sampling, model, reply)
-        return verifying.verdict(self._check, self._messages, reply)
+        return verifying.verdict(
+            calibrated(self._check, self._chance(model)), self._messages, reply
+        )
 
     async def ajudge(self, model: str, reply: AIMessage) -> Verdict:
         """`judge`, awaiting."""
         if self._sampling is not None:
             return self._compared(self._sampling, model, reply)
-        return await verifying.averdict(self._check, self._messages, reply)
+        return await verifying.averdict(
+            calibrated(self._check, self._chance(model)), self._messages, reply
+        )
 
     def _compared(self, check: Sampling, model: str, reply: AIMessage) -> Verdict:
         """What all answers of the model say together; it is asked nothing, so it is quick."""

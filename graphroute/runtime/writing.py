@@ -6,13 +6,20 @@ from dataclasses import replace
 
 from langchain_core.language_models import BaseChatModel
 
-from graphroute.runtime import dialect
+from graphroute.runtime import dialect, probabilities
 from graphroute.runtime.call import Call
 from graphroute.runtime.choice import Choice
 from graphroute.runtime.trial import Trial
 
 
-def write(call: Call, choice: Choice, chat: BaseChatModel, trial: Trial | None) -> dialect.Written:
+def write(
+    call: Call,
+    choice: Choice,
+    chat: BaseChatModel,
+    trial: Trial | None,
+    *,
+    asks_probabilities: bool = False,
+) -> dialect.Written:
     """What to call `chat`, the model of `choice`, with.
 
     The graph's own model gets the call as it was made, apart from what holds for every model: the
@@ -27,6 +34,8 @@ def write(call: Call, choice: Choice, chat: BaseChatModel, trial: Trial | None) 
         written = replace(written, after=trial.hint_for(choice.spec), is_hidden=trial.is_silent)
         if trial.times(choice.spec.name):
             written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
+    if asks_probabilities:
+        written = replace(written, kwargs={**written.kwargs, probabilities.NAME: True})
     if choice.cap_tokens is None:
         return written
     return replace(written, kwargs=dialect.capped(written.kwargs, chat, choice.cap_tokens))
