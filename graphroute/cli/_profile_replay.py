@@ -15,7 +15,7 @@ from graphroute.cli import _options
 from graphroute.cli._files import read_lines, write
 from graphroute.cli._profile_table import show, text_of
 from graphroute.cli.report import Folder
-from graphroute.errors import InvalidValue, TargetError
+from graphroute.errors import GraphrouteError, InvalidValue, TargetError
 
 if TYPE_CHECKING:
     from graphroute.profiling import Progress
@@ -131,6 +131,8 @@ def command(
         write(text_of(found), output)
     else:
         show(found)
+    if not found.runs:
+        raise GraphrouteError(f"nothing was profiled: {found.stopped}")
 
 
 @contextmanager

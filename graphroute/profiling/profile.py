@@ -28,6 +28,7 @@ from graphroute.profiling.setup import (
     checked,
     finder,
     prices_under,
+    run_usd_of,
     skipped_of,
 )
 from graphroute.runtime.ledger import Ledger
@@ -101,11 +102,12 @@ def profile(
     if records is not None:
         records.describe(keeping.shape_of(plan))
     replayer = replayer_of(job, there, plan, ledger, is_async=is_async)
+    base = base_of(plan, walked.graph, pool)
     session = Session(
         examples=listed,
         replayer=replayer,
         journal=journal,
-        base=base_of(plan, walked.graph, pool),
+        base=base,
         candidates=candidates_of(plan),
         skipped=skipped,
         judge=judge,
@@ -116,6 +118,7 @@ def profile(
         workers=workers,
         until_s=None if max_s is None else began_s + max_s,
         clock=clock,
+        needed_usd=run_usd_of(plan, base, pool.catalog) / RUNS_SHARE,
     )
     session.record(most_usd=None if budget is None else RUNS_SHARE * budget)
     skipped |= acting_calls(journal.calls.values())
@@ -161,6 +164,9 @@ def _remark(session: Session) -> None:
             f"of {partly} runs some calls are not in the state file, because they are private or "
             "have arguments that no file can hold: a later session cannot replay them"
         )
+    if not journal.runs:
+        # What stopped them is told; that they came to no node is no news.
+        return
     for node in session.candidates:
         if node not in session.skipped and not session.calls_of(node):
             say(f"{node}: no run came there")

@@ -52,6 +52,7 @@ class NodeProfileReport:
     whole_calls: what running all combinations of candidates on the same inputs would have asked
     spent_usd: in all sessions; took_s: this session
     skipped: why nodes were not replayed; notes: what else is to be known
+    stopped: why not all inputs were run, `""` where they were
     records: of all answers, as they are learnt from
     """
 
@@ -68,6 +69,7 @@ class NodeProfileReport:
     took_s: float
     skipped: Mapping[str, str]
     notes: tuple[str, ...]
+    stopped: str = ""
     records: tuple[CallRecord, ...] = field(default=(), repr=False)
 
     def cell(self, node: str, model: str) -> CellFigures | None:
@@ -122,6 +124,7 @@ def result_of(session: Session, *, took_s: float) -> NodeProfileReport:
         took_s=took_s,
         skipped=dict(session.skipped),
         notes=(*dict.fromkeys(session.notes),),
+        stopped=session.stopped,
         records=tuple(outcome.record for outcome in outcomes),
     )
 

@@ -50,6 +50,8 @@ class Session:
     skipped: why a node's calls are not replayed, by node
     keep: takes the record of each answer, to learn from it in later plans
     until_s: when to stop, on `clock`; None: no limit
+    needed_usd: budget with which an input can be run, by the plan's estimate
+    stopped: why not all inputs were run, `""` where they were
     """
 
     examples: Sequence[Example]
@@ -67,6 +69,8 @@ class Session:
     until_s: float | None = None
     clock: Callable[[], float] = time.monotonic
     notes: list[str] = field(default_factory=list)
+    needed_usd: float = 0.0
+    stopped: str = ""
     _warm: set[str] = field(default_factory=set)
 
     @property
@@ -117,17 +121,22 @@ class Session:
             self.progress(self.at("runs", done, len(todo)))
             if self.is_late or (most_usd is not None and self.spent_nano >= most_usd * NANO):
                 what = "time" if self.is_late else "budget"
-                self.notes.append(
-                    f"{len(todo) - done} of {len(self.examples)} inputs were not run: the {what} "
-                    "would not have been enough for the replays"
-                )
+                why = f"the {what} would not have been enough for the replays"
+                self._stop(len(todo) - done, why, is_short=not self.is_late)
                 return
             ran = self.replayer.run(example, self.base, run_id=self.run_id(example))
             if isinstance(ran.error, BudgetExceeded):
                 self.journal.add_spending(spent_nano=self.spent_nano)
-                self.notes.append(f"the budget ended the runs: {ran.error}")
+                why = f"the budget ended the runs: {ran.error}"
+                self._stop(len(todo) - done, why, is_short=True)
                 return
             self._take(example, ran)
+
+    def _stop(self, missing: int, why: str, *, is_short: bool) -> None:
+        self.stopped = f"{missing} of {len(self.examples)} inputs were not run: {why}"
+        if is_short and not self.journal.runs:
+            self.stopped += f"; the first needs a budget of about ${self.needed_usd:.6f}"
+        self.notes.append(self.stopped)
 
     def _take(self, example: Example, ran: Ran) -> None:
         """Keep the calls of a run, and what the run's own models answered them."""

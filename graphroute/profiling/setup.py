@@ -12,6 +12,7 @@ from graphroute.compilation import Compilation, Inventory
 from graphroute.errors import InfeasibleBudget, InvalidValue, UnknownNode
 from graphroute.frontend.cacheable import cacheable
 from graphroute.frontend.langgraph import Walked
+from graphroute.ir.catalog import Catalog
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import Budget
 from graphroute.ir.plan import Plan
@@ -19,6 +20,7 @@ from graphroute.pool import Pool
 from graphroute.profiling.calls import RecordedCall
 from graphroute.profiling.journal import FindModel
 from graphroute.runtime.canonical import digest
+from graphroute.runtime.router import MIN_OUT_TOKENS
 
 
 def candidates_of(plan: Plan) -> Mapping[str, tuple[str, ...]]:
@@ -42,6 +44,20 @@ def base_of(plan: Plan, graph: Graph, pool: Pool) -> Mapping[str, str]:
         # The pool may list a model of the graph under another name.
         own = [pool.own[use.name].name for use in uses if use.name in pool.own]
         found[node] = next((name for name in own if name in models), planned.model)
+    return found
+
+
+def run_usd_of(plan: Plan, base: Mapping[str, str], catalog: Catalog) -> float:
+    """US dollars that a run's calls put aside on these models, by the plan's estimate.
+
+    Each of an answer that is twice the expected one: a call is begun with no less.
+    """
+    found = 0.0
+    for planned in plan.assignments:
+        price = catalog.get(base[planned.node]).price
+        out_tokens = max(MIN_OUT_TOKENS, 2 * planned.out_tokens)
+        call_usd = (planned.in_tokens * price.in_usd + out_tokens * price.out_usd) / 1e6
+        found += planned.expected_calls * call_usd
     return found
 
 

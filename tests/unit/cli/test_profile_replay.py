@@ -68,6 +68,20 @@ def test_it_goes_on_from_its_state_and_keeps_its_budget(
     assert (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize("limit", [("--budget", "0"), ("--budget", "1e-7"), ("--max-minutes", "0")])
+def test_a_profile_of_nothing_fails_and_says_why(
+    command: Command, inputs: Path, limit: tuple[str, str]
+) -> None:
+    done = command("profile", GRAPH, "--inputs", inputs, "--models", POOL, "--json", *limit)
+    assert done.code == 1
+    found = json.loads(done.out)
+    assert (found["runs"], found["spent_usd"]) == (0, 0.0)
+    assert f"nothing was profiled: {found['stopped']}" in done.err
+    what = "budget" if limit[0] == "--budget" else "time"
+    assert f"4 of 4 inputs were not run: the {what}" in found["stopped"]
+    assert ("needs a budget of about $" in done.err) == (what == "budget")
+
+
 def test_a_score_of_ones_own(command: Command, inputs: Path, tmp_path: Path) -> None:
     (tmp_path / "judging.py").write_text("def half(state, example):\n    return 0.5\n\nno = 3\n")
     words = ("profile", GRAPH, "--inputs", inputs, "--models", POOL, "--json")

@@ -142,6 +142,19 @@ def test_a_profile_never_costs_more_than_its_budget(budget: float) -> None:
     assert found.spent_usd >= sum(r.cost_nano for r in found.records) / NANO - 1e-12
 
 
+@pytest.mark.parametrize("budget", [0.0, 1e-5])
+def test_a_budget_below_one_run_says_so_and_what_would_do(budget: float) -> None:
+    found = Two().profile(3, budget=budget)
+    assert (found.runs, found.calls) == (0, 0)
+    assert found.stopped in found.notes
+    assert found.stopped.startswith("3 of 3 inputs were not run: the budget")
+    assert not any("no run came there" in note for note in found.notes)
+    needed_usd = float(found.stopped.rpartition("$")[2])
+    again = Two().profile(3, budget=needed_usd)
+    assert again.runs > 0
+    assert Two().profile(3).stopped == ""
+
+
 def test_a_small_budget_goes_where_it_matters() -> None:
     """Two models alike in price, of which one is plainly worse: the close pair is asked more."""
     two = Two()
