@@ -19,6 +19,7 @@ from typing import Any
 from graphroute import keeping, learning, memory, registry, serving
 from graphroute.errors import GraphrouteError, InvalidValue
 from graphroute.frontend.cacheable import cacheable, noted
+from graphroute.frontend.checkable import checkable, marked
 from graphroute.frontend.langgraph import Walked, walk
 from graphroute.ir.evidence import Evidence
 from graphroute.ir.facts import Observed
@@ -26,6 +27,7 @@ from graphroute.ir.graph import Graph, Node
 from graphroute.ir.hints import Budget, Objective, RouteHints
 from graphroute.ir.learning import Learn
 from graphroute.ir.node_cache import CacheableNode, Caching
+from graphroute.ir.node_check import CheckedNode
 from graphroute.ir.plan import Plan
 from graphroute.ir.storage import Store
 from graphroute.learning import Past
@@ -47,12 +49,14 @@ class Inventory:
     """What there is to plan with, at one look at the graph and the machine.
 
     batching: when calls go out; None: each at once
+    checked: nodes whose updates are checked
     outputs: nodes whose outputs are kept; caching: the reason for each node that asks for it
     """
 
     walked: Walked
     pool: Pool
     batching: BatchPolicy | None
+    checked: tuple[CheckedNode, ...] = ()
     outputs: tuple[CacheableNode, ...] = ()
     caching: tuple[Caching, ...] = ()
 
@@ -88,6 +92,8 @@ class Compilation:
         is_budgeted: money is limited, whatever the budget says, so that prices must be known
         """
         walked = walk(self.graph, hints=self.nodes)
+        checked = checkable(self.graph, walked.graph, digest=digest)
+        walked = replace(walked, graph=marked(walked.graph, checked))
         limited = is_budgeted or self.budget.is_limited
         pool = build_pool(self.models, walked.chats, budgeted=limited)
         batching = serving.batch_policy(
@@ -95,7 +101,7 @@ class Compilation:
             [node.hints for node in walked.graph.nodes],
             keeps_own=self.models is None,
         )
-        found = Inventory(walked=walked, pool=pool, batching=batching)
+        found = Inventory(walked=walked, pool=pool, batching=batching, checked=checked)
         if self.cache is False:
             return found
         outputs, caching = cacheable(self.graph, walked.graph, digest=digest)

@@ -31,6 +31,7 @@ from graphroute.promoted import PlanJournal
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer
 from graphroute.providers._openai_batch import service_for
 from graphroute.report import Report
+from graphroute.runtime.node_check.checks import NodeChecks
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.routed_graph import Routing, wrap
 from graphroute.scorers.shares import share_of
@@ -181,6 +182,7 @@ def optimize(
         chats=pool.chats,
         answers=served.answers,
         outputs=served.outputs(there.outputs, made.graph.name),
+        node_checks=NodeChecks(there.checked) if there.checked else None,
         admission=serving.admission(there.batching, store=job.store, seed=job.seed),
         batch_service=service_for,
         keep_text=job.kept.keep_text,

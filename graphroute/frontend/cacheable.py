@@ -48,11 +48,11 @@ def cacheable(
         return (), ()
     kept: list[CacheableNode] = []
     decisions: list[Caching] = []
-    for path, spec, has_graph in _nodes(graph, "", ()):
+    for path, spec, has_graph in nodes_of(graph):
         if path not in hints or not _asks(hints[path]):
             continue
         try:
-            found = _decide(path, spec, hints[path], has_graph, digest)
+            found = decide(path, spec, hints[path], has_graph, digest)
         except Exception as fault:  # what cannot be read is not cached, and runs as ever
             logger.warning("node %r is not cached", path, exc_info=True)
             why = f"its code could not be read ({type(fault).__name__}: {fault})"
@@ -86,7 +86,9 @@ def _wish(hints: RouteHints) -> bool | Literal["auto"]:
     return "auto" if hints.cache == "auto" else True
 
 
-def _nodes(graph: Any, path: str, around: tuple[Any, ...]) -> Iterator[tuple[str, Any, bool]]:
+def nodes_of(
+    graph: Any, path: str = "", around: tuple[Any, ...] = ()
+) -> Iterator[tuple[str, Any, bool]]:
     """Each node of a built graph and of the graphs inside, by its path; whether it runs a graph."""
     builder: Any = held(graph).get("builder")
     if not is_a(builder, StateGraph) or len(around) >= _MAX_NESTING:
@@ -100,12 +102,22 @@ def _nodes(graph: Any, path: str, around: tuple[Any, ...]) -> Iterator[tuple[str
         yield full, spec, bool(own)
         for each in inside:
             if not any(each is known for known in around):
-                yield from _nodes(each, full, around)
+                yield from nodes_of(each, full, around)
 
 
-def _decide(
-    path: str, spec: Any, hints: RouteHints, has_graph: bool, digest: Digest
+def decide(
+    path: str,
+    spec: Any,
+    hints: RouteHints,
+    has_graph: bool,
+    digest: Digest,
+    *,
+    is_fixed: bool = True,
 ) -> CacheableNode | Caching:
+    """Whether what a node returns may be kept, or it may be run twice unnoticed.
+
+    is_fixed: what it returns has to be the same each time, see `prove`
+    """
     asked = _wish(hints)
     bound = spec.runnable
 
@@ -128,7 +140,7 @@ def _decide(
     functions = functions_of(bound)
     tracing = _common([tracing_of(function) for function in functions])
     reads_config = bool(accepts)
-    code = NodeCode([*functions, *_extra(inner)], digest=digest)
+    code = NodeCode([*functions, *_extra(inner)], digest=digest, is_fixed=is_fixed)
     try:
         seen = code.seen()
     except Unclear as fault:
@@ -143,7 +155,7 @@ def _decide(
     if asked == "auto":
         if reads_config:
             return refused(f"not proven safe, since it is given the run's {'/'.join(accepts)}")
-        proof = prove(functions)
+        proof = prove(functions, is_fixed=is_fixed)
         if not proof.is_pure:
             return refused(proof.text)
         why = proof.text

@@ -66,6 +66,8 @@ class Seen:
 class NodeCode:
     """The code of one node, followed anew when something it names was replaced.
 
+    is_fixed: what the proof of purity is asked for, see `prove`
+
     >>> PROMPT = "Answer: "
     >>> def ask(state):
     ...     return {"text": PROMPT + state["question"]}
@@ -77,8 +79,10 @@ class NodeCode:
     True
     """
 
-    def __init__(self, functions: Iterable[Callable[..., Any]], *, digest: Digest) -> None:
-        self._functions, self._digest = tuple(functions), digest
+    def __init__(
+        self, functions: Iterable[Callable[..., Any]], *, digest: Digest, is_fixed: bool = True
+    ) -> None:
+        self._functions, self._digest, self._is_fixed = tuple(functions), digest, is_fixed
         self._lock = threading.Lock()
         self._seen: Seen | None = None
 
@@ -110,7 +114,7 @@ class NodeCode:
         """What stands against a proof that it is pure, as things are; None where it is proven."""
         seen = self.seen()
         if seen.proof is None:
-            seen.proof = prove(self._functions)
+            seen.proof = prove(self._functions, is_fixed=self._is_fixed)
         return None if seen.proof.is_pure else seen.proof.against
 
     def _walked(self) -> Seen:

@@ -72,21 +72,27 @@ class _Against(Exception):
     """Something that is not understood; the message says what, after "since"."""
 
 
-def prove(functions: Iterable[Any]) -> Proof:
-    """Try to prove that a node's functions are pure; see the module docstring."""
-    prover = _Prover()
+def prove(functions: Iterable[Any], *, is_fixed: bool = True) -> Proof:
+    """Try to prove that a node's functions are pure; see the module docstring.
+
+    is_fixed: what they return must be the same each time, so models have to be at temperature 0;
+        else they need only act on nothing
+    """
+    prover = _Prover(is_fixed=is_fixed)
     try:
         for function in functions:
             prover.callable(function)
     except _Against as fault:
         return Proof(is_pure=False, against=str(fault))
     calls = [f"it calls {', '.join(sorted(prover.calls))}"] if prover.calls else []
-    asks = [f"{name!r} answers at temperature 0" for name in prover.models]
+    how = " at temperature 0" if is_fixed else ""
+    asks = [f"{name!r} answers{how}" for name in prover.models]
     return Proof(is_pure=True, rests_on=(*calls, *asks), models=tuple(prover.models))
 
 
 class _Prover:
-    def __init__(self) -> None:
+    def __init__(self, *, is_fixed: bool) -> None:
+        self._is_fixed = is_fixed
         self.calls: set[str] = set()
         self.models: dict[str, None] = {}
         self.seen: dict[tuple[Any, ...], object] = {}
@@ -260,7 +266,7 @@ class _Prover:
     def _model(self, chat: Any) -> None:
         name = pool_name(chat)
         temperature, _ = settings_of(held(chat))
-        if temperature != 0:
+        if temperature != 0 and self._is_fixed:
             stated = "an unknown temperature"
             if temperature is not None:
                 stated = f"temperature {temperature:g}"

@@ -63,6 +63,7 @@ class Node:
     deferred: runs only after all other branches (LangGraph's `defer=True`)
     takes_images: a prompt template or message with image content was found
     caching: whether what it returns is kept, and why, in words; `""` where nobody asked for it
+    may_rerun: what it returns is checked, and it may be run again where that is refused
     """
 
     name: str
@@ -79,6 +80,7 @@ class Node:
     takes_images: bool = False
     hints: RouteHints = field(default_factory=RouteHints)
     caching: str = ""
+    may_rerun: bool = False
 
     @property
     def may_call_model(self) -> bool:

@@ -37,7 +37,10 @@ class RouteHints:
     privacy: `"local"` keeps every call of the node on this machine, whatever the plan says
     weight: how much the node counts for the end result, ≥ 0 (default from the graph)
     max_output_tokens: largest answer the node asks for, > 0
-    cache, batch, verify, deferrable: for the cache, the batcher and verified escalation
+    verify: `(messages, reply)` → is the answer good: a bool, a score in [0, 1] or a `Verdict`
+    verify_output: the same of what the node returns, `(state, update)`; where it says no, the node
+        is run again on another model, if running it again is safe. Beside `verify` it is recorded
+    cache, batch, deferrable: for the cache and the batcher
 
     >>> RouteHints(complexity=0.2, privacy="local").privacy
     'local'
@@ -51,6 +54,7 @@ class RouteHints:
     cache: bool | Literal["auto", "semantic"] | None = None
     batch: bool | Literal["pack"] | None = None
     verify: Callable[..., Any] | None = None
+    verify_output: Callable[..., Any] | None = None
     weight: float | None = None
     max_output_tokens: int | None = None
     deferrable: bool = False
@@ -84,6 +88,11 @@ class RouteHints:
             raise InvalidValue(
                 f"weight={self.weight!r}", value=self.weight, next_step="use a number ≥ 0"
             )
+        for name in ("verify", "verify_output"):
+            if (check := getattr(self, name)) is not None and not callable(check):
+                raise InvalidValue(
+                    f"{name}={check!r}", value=check, next_step="give a function, or one of verify"
+                )
         tokens = self.max_output_tokens
         if tokens is not None and (
             isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1

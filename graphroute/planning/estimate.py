@@ -60,13 +60,18 @@ def estimate(facts: Facts, scorer: StepScorer) -> Profile:
                 ),
                 place=place,
                 again=again.get(node.name, 0.0),
-                check="loop" if is_checked else "hint" if node.hints.verify is not None else "",
+                check="loop" if is_checked else "hint" if _is_checked(node) else "",
                 samples=1 if sampling is None else sampling.k,
                 alike=1 if sampling is None else sampling.need,
                 recorded=role.recorded if role is not None else 0.0,
             )
         )
     return Profile(nodes=tuple(found), scorer=scorer.name)
+
+
+def _is_checked(node: Node) -> bool:
+    """Whether a check of its author's can lead to a further answer."""
+    return node.hints.verify is not None or node.may_rerun
 
 
 def _factor(node: Node, role: Role | None) -> tuple[float, str]:

@@ -24,6 +24,7 @@ from graphroute.ir.hints import RouteHints
 from graphroute.ir.plan import Assignment
 from graphroute.runtime import tokens
 from graphroute.runtime.leaning import Lean, lean_of, may_lean
+from graphroute.runtime.node_check.attempt import NodeAttempt, attempt_at
 from graphroute.runtime.node_path import node_path
 from graphroute.runtime.request import Request, read
 from graphroute.runtime.router import UNKNOWN_OUT_LIMIT, CallFacts
@@ -47,6 +48,7 @@ class Call:
     hints, assignment: what the author and the plan say of the node
     must_stay: it may not leave this machine, by the author's word or the plan's
     facts: what choosing needs; lean: what the prompt's text says beside the plan
+    attempt: at its node, where what that returns is checked
     fault: why it could not be read, None where it could
     is_check: a check makes it, to judge an answer of the node; it keeps its model
     """
@@ -69,6 +71,7 @@ class Call:
     must_stay: bool
     facts: CallFacts
     lean: Lean | None
+    attempt: NodeAttempt | None
     fault: str | None
     is_check: bool = False
 
@@ -141,6 +144,7 @@ def read_call(
         or (checking is not None and checking.must_stay),
         facts=facts or _bare_facts(node, own),
         lean=lean,
+        attempt=None if checking is not None else attempt_at(node),
         fault=fault,
         is_check=checking is not None,
     )

@@ -152,6 +152,9 @@ class Dispatch:
     def _with_tried_first(self, order: list[ModelSpec]) -> Sequence[ModelSpec]:
         """The order, before it the model that is to be tried on this call, if one is."""
         explore, call, trail = self._policy.explore, self._call, self._trail
+        if (attempt := call.attempt) is not None and attempt.model:
+            # An earlier attempt at the node was refused.
+            return sorted(order, key=lambda spec: spec.name != attempt.model)
         if explore is not None and call.assignment is not None:
             if trail.tried is None and order and trail.last_error is None:
                 trail.tried = explore(call.node, order, call.facts.in_tokens) or ""
@@ -391,6 +394,8 @@ class Dispatch:
     @property
     def is_silent(self) -> bool:
         """Whether the answer must come in one piece, because a check may yet refuse it."""
+        if self._call.attempt is not None and self._call.attempt.is_hidden:
+            return True
         return self.trial is not None and self.trial.is_silent
 
     def failed(

@@ -76,6 +76,8 @@ def _begin_recall(handle: RunHandle, call: Call, trial: Trial | None) -> Recall 
         chat = call.chat if is_own else policy.chats.get(spec.name)
         if trial is not None and trial.times(spec.name):
             return None  # it is asked again because its answer was refused
+        if call.attempt is not None and call.attempt.is_repeat:
+            return None  # as above, for what its node made of the answer
         if not is_asked and not is_settled(request, spec, chat, is_own=is_own):
             return None
         after = () if trial is None else trial.hint_for(spec)

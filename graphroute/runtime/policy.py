@@ -35,6 +35,7 @@ from graphroute.runtime.tokens import text_of
 
 if TYPE_CHECKING:
     from graphroute.runtime.node_cache.cache import NodeCache
+    from graphroute.runtime.node_check.checks import NodeChecks
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Policy:
     chats: the models that were given as objects, by pool name
     answers: the cache of models' answers; None: no answer is given twice
     outputs: the cache of nodes' outputs; None: every node runs each time
+    node_checks: the nodes whose updates are checked; None where there are none
     admission: holds each model to what it takes at once; None: every call is made at once
     batch_service: a model's way to answer later for less, None where it has none
     ask: pauses a run at its limit until somebody gives it a new one
@@ -97,6 +99,7 @@ class Policy:
     chats: Mapping[str, BaseChatModel] = field(default_factory=dict)
     answers: Answers | None = None
     outputs: NodeCache | None = None
+    node_checks: NodeChecks | None = None
     admission: Admission | None = None
     batch_service: Callable[[BaseChatModel], BatchService | None] = lambda _: None
     ask: Ask | None = None
@@ -205,6 +208,8 @@ class Policy:
         """Keep a finished call."""
         if not record.graph:
             record = replace(record, **self.foretold(record.node))
+        if overheard.is_held(record):
+            return
         overheard.note(record)
         with self._lock:
             self._records.append(record)

@@ -36,6 +36,8 @@ def why(name: str, call: Call, trail: Trail, ahead: Ahead | None, trial: Trial |
     planned = call.assignment.model
     if trial is not None and trial.rounds:
         return trial.why
+    if call.attempt is not None and call.attempt.why:
+        return call.attempt.why
     if name == trail.tried:
         return "tried, to learn how good it is"
     if name == planned:

@@ -23,11 +23,10 @@ from graphroute.ir.hints import NANO
 from graphroute.ir.node_cache import NodeRecord
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
-from graphroute.runtime import hook, lineage, own_cache
+from graphroute.runtime import hook, lineage, node_hooks, own_cache
 from graphroute.runtime.course import Course
 from graphroute.runtime.feedback import new_run_id, run_id_in
 from graphroute.runtime.ledger import Ledger
-from graphroute.runtime.node_cache import hooks as node_hooks
 from graphroute.runtime.node_path import segments
 from graphroute.runtime.pause import Answer, RunState, limit_nano
 from graphroute.runtime.policy import Policy

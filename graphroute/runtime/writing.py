@@ -32,8 +32,11 @@ def write(
         written = dialect.write(call.request, own=call.chat, target=chat, limit=limit)
     if trial is not None:
         written = replace(written, after=trial.hint_for(choice.spec), is_hidden=trial.is_silent)
-        if trial.times(choice.spec.name):
-            written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
+    if (attempt := call.attempt) is not None and attempt.is_hidden:
+        written = replace(written, is_hidden=True)
+    is_repeat = trial is not None and trial.times(choice.spec.name) > 0
+    if is_repeat or (attempt is not None and attempt.is_repeat):
+        written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
     if asks_probabilities:
         written = replace(written, kwargs={**written.kwargs, probabilities.NAME: True})
     if choice.cap_tokens is None:

@@ -1,13 +1,11 @@
 """Run a cacheable node: give what is known, or run its function and keep what it returns.
 
-The node's runnable is copied for the visit, and only the function in the copy is another, so that
-arguments, callbacks and context come as ever. Sync and async differ in how they wait.
+Sync and async differ in how they wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import functools
 import logging
 import threading
@@ -16,29 +14,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from langchain_core.runnables.config import run_in_executor
-
 from graphroute.runtime.node_cache.cache import NodeCache
 from graphroute.runtime.node_cache.visit import MAX_WAIT_S, Found, Visit, Wait
+from graphroute.runtime.node_twin import twin
 from graphroute.runtime.overheard import overhear
 
 logger = logging.getLogger(__name__)
 
 
-def twin(bound: Any, cache: NodeCache, visit: Callable[[Any], Visit | None]) -> Any:
+def cached(bound: Any, cache: NodeCache, visit: Callable[[Any], Visit | None]) -> Any:
     """A copy of a node's runnable whose functions ask the cache.
 
     visit: begins a visit for a state; None where the function is to run as if there were no cache
     """
-    made = copy.copy(bound)
-    func, afunc = bound.func, bound.afunc
-    if func is not None:
-        made.func = _sync(func, cache, visit)
-    if isinstance(afunc, functools.partial) and afunc.func is run_in_executor:
-        made.afunc = functools.partial(run_in_executor, None, made.func)
-    elif afunc is not None:
-        made.afunc = _async(afunc, cache, visit)
-    return made
+    return twin(
+        bound,
+        sync=functools.partial(_sync, cache=cache, begin=visit),
+        awaiting=functools.partial(_async, cache=cache, begin=visit),
+    )
 
 
 def _sync(func: Any, cache: NodeCache, begin: Callable[[Any], Visit | None]) -> Any:

@@ -13,7 +13,7 @@ from langgraph._internal._runnable import RunnableCallable
 
 from graphroute.runtime import hook
 from graphroute.runtime.lineage import find_handle
-from graphroute.runtime.node_cache.running import twin
+from graphroute.runtime.node_cache.running import cached
 from graphroute.runtime.node_path import node_path
 
 
@@ -27,7 +27,7 @@ def around_invoke(original: Any) -> Any:
         config: Any = None,
         **kwargs: Any,
     ) -> Any:
-        return original(_cached(self, config), input, config, **kwargs)
+        return original(_around(self, config), input, config, **kwargs)
 
     return invoke
 
@@ -42,24 +42,29 @@ def around_ainvoke(original: Any) -> Any:
         config: Any = None,
         **kwargs: Any,
     ) -> Any:
-        return await original(_cached(self, config), input, config, **kwargs)
+        return await original(_around(self, config), input, config, **kwargs)
 
     return ainvoke
 
 
-def _cached(bound: Any, config: Any) -> Any:
-    """The runnable itself, or its twin that asks the cache."""
-    if (handle := find_handle(config)) is None or (cache := handle.policy.outputs) is None:
+def _around(bound: Any, config: Any) -> Any:
+    """The runnable itself, or its twin that is checked, that asks the cache, or both."""
+    if not config or (handle := find_handle(config)) is None:
         return bound
-    if not cache.holds(bound) or not config:
+    cache, checks = handle.policy.outputs, handle.policy.node_checks
+    is_cached = cache is not None and cache.holds(bound)
+    is_checked = checks is not None and checks.holds(bound)
+    if not (is_cached or is_checked):
         return bound
     metadata = config.get("metadata") or {}
     place = handle.path(node_path(metadata, base_depth=handle.base_depth))
-    node = cache.find(bound, place)
-    if node is None:
-        return bound
-    begin = functools.partial(_begin, cache, node, place, handle, config)
-    return twin(bound, cache, begin)
+    made = bound
+    if checks is not None and is_checked:
+        made = checks.around(bound, place, handle, config) or bound
+    # What is kept has been checked: the cache is around the check.
+    if cache is not None and (node := cache.find(bound, place)) is not None:
+        made = cached(made, cache, functools.partial(_begin, cache, node, place, handle, config))
+    return made
 
 
 def _begin(cache: Any, node: Any, place: str, handle: Any, config: Any, state: Any) -> Any:

@@ -1,0 +1,167 @@
+"""One visit of a node whose update is checked: which models try, what is refused, what is returned.
+
+Nothing waits and nothing of the user's runs here; `running` drives it, in a thread or a task:
+
+```
+attempt() ─► the node's function ─► returned(update, calls) ─► the check ─► refuses(verdict)
+    ▲                                                                          │
+    └──────────────────────── True: on the next model ─────────────────────────┤
+                                                                False: best ◄──┘
+```
+
+The records of a node's calls are held back until the check has spoken, and carry its verdict.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from graphroute.ir.node_cache import Unclear
+from graphroute.ir.node_check import CheckedNode
+from graphroute.ir.record import AFTER_REFUSAL, CallRecord
+from graphroute.ir.verdict import Check, Verdict
+from graphroute.runtime.canonical import digest
+from graphroute.runtime.node_check.attempt import NodeAttempt
+from graphroute.runtime.router import nano
+
+if TYPE_CHECKING:
+    from graphroute.runtime.run_handle import RunHandle
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Returned:
+    update: Any
+    calls: Sequence[CallRecord]
+    score: float
+
+
+class NodeVisit:
+    """State of one visit; not shared between threads.
+
+    place: the node's path in the graph; state: what it is given
+    """
+
+    def __init__(
+        self,
+        checked: CheckedNode,
+        check: Check,
+        *,
+        place: str,
+        handle: RunHandle,
+        config: Mapping[str, Any],
+        state: Any,
+    ) -> None:
+        self.check, self.state = check, state
+        self._checked, self._place, self._handle = checked, place, handle
+        metadata = config.get("metadata") or {}
+        step = metadata.get("langgraph_step")
+        policy = handle.policy
+        self.payer = handle.for_check(
+            node=place,
+            step=step if isinstance(step, int) else None,
+            thread=str(metadata.get("thread_id") or ""),
+            must_stay=policy.is_private(place) or handle.is_private_inside(place),
+        )
+        self._stages = self._stages_of() if handle.checking is None else ()
+        self._before = _digest(state) if len(self._stages) > 1 else ""
+        self._returned: list[_Returned] = []
+
+    def _stages_of(self) -> tuple[str, ...]:
+        """The models to try in turn; none where the node runs once, whatever the check says."""
+        planned = self._handle.course.assignment(self._place)
+        is_asked_inside = self._handle.policy.hints_for(self._place).verify is not None
+        if self._checked.against or is_asked_inside or planned is None or planned.kind != "cascade":
+            return ()
+        return (planned.model, *planned.then)
+
+    def attempt(self) -> NodeAttempt:
+        """The next attempt."""
+        done, is_hidden = len(self._returned), len(self._stages) > 1
+        if not done:
+            return NodeAttempt(node=self._place, is_hidden=is_hidden)
+        before, model = self._stages[done - 1], self._stages[done]
+        return NodeAttempt(
+            node=self._place,
+            model=model,
+            why=f"{AFTER_REFUSAL}{before}",
+            is_hidden=is_hidden,
+            is_repeat=model in self._stages[:done],
+        )
+
+    def returned(self, update: Any, calls: Sequence[CallRecord], verdict: Verdict) -> bool:
+        """Note what an attempt returned; whether there is to be another one."""
+        self.record(calls, verdict)
+        score = 1.0 if verdict.score is None else verdict.score
+        self._returned.append(_Returned(update=update, calls=calls, score=score))
+        return verdict.passed is False and self._may_try_again()
+
+    def record(self, calls: Sequence[CallRecord], verdict: Verdict | None = None) -> None:
+        """Record calls that were held back: those that answered, with the verdict."""
+        for call in calls:
+            is_judged = verdict is not None and call.error is None and not call.is_check
+            self._handle.policy.record(
+                _judged(call, verdict) if is_judged and verdict is not None else call
+            )
+
+    @property
+    def has_update(self) -> bool:
+        """Whether an earlier attempt has returned something."""
+        return bool(self._returned)
+
+    @property
+    def best(self) -> Any:
+        """The update with the highest score, the later of equals."""
+        scores = [each.score for each in self._returned]
+        at = max(range(len(scores)), key=lambda i: (scores[i], i))
+        return self._returned[at].update
+
+    def _may_try_again(self) -> bool:
+        if len(self._returned) >= len(self._stages):
+            return False
+        return self._is_affordable() and self._is_safe()
+
+    def _is_affordable(self) -> bool:
+        """Whether the same calls on the next model leave what later steps need at least."""
+        if (available := self._handle.ledger.available_nano) is None:
+            return True
+        price = self._handle.policy.catalog.get(self._stages[len(self._returned)]).price
+        tokens = [(c.in_tokens, c.out_tokens) for c in self._returned[-1].calls if not c.is_check]
+        cost = sum(nano(i * price.in_usd + o * price.out_usd) for i, o in tokens)
+        return available - cost >= self._handle.course.needed_nano()
+
+    def _is_safe(self) -> bool:
+        """Whether the node would see what it saw, and is still proven to do nothing else."""
+        if not self._before or _digest(self.state) != self._before:
+            logger.info("node %r is not run again: it changed its state in place", self._place)
+            return False
+        code = self._checked.code
+        try:
+            why = None if code is None else code.why_not_pure()
+        except Unclear as fault:
+            why = str(fault)
+        if why is not None:
+            logger.info("node %r is not run again: %s", self._place, why)
+        return why is None
+
+
+def _judged(call: CallRecord, verdict: Verdict) -> CallRecord:
+    """The record with one verdict more; an answer is as good as the strictest of them says."""
+    scores = [q for q in (call.quality, verdict.quality) if q is not None]
+    return replace(call, verdicts=(*call.verdicts, verdict), quality=min(scores, default=None))
+
+
+def _digest(state: Any) -> str:
+    """Of a state; `""` where it has none, so that nothing can be said of a change."""
+    try:
+        return digest(state)
+    except TypeError:
+        return ""
+
+
+Begin = Callable[[Any], NodeVisit]
+"""Begins a visit for a state."""
