@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from graphroute.errors import InvalidValue
 from graphroute.ir.hints import NANO
+from graphroute.ir.record import CHECK
 
 _SQLITE: Final = b"SQLite format 3\x00"
 _HELP: Final = (
@@ -78,6 +79,7 @@ def _stored(path: Path) -> Sequence[Past]:
             difficulty=record.difficulty,
         )
         for record in RecordStore(path).records()
+        if not record.is_check
     ]
 
 
@@ -85,7 +87,10 @@ def _listed(data: Any) -> Sequence[Past]:
     rows = data.get("records") if isinstance(data, dict) else data
     if not isinstance(rows, list):
         raise ValueError("no list under 'records'")
-    return [_past(row, number) for number, row in enumerate(rows, start=1)]
+    # What a check asked its own model is no question of the node's.
+    is_check = [isinstance(row, dict) and row.get("why") == CHECK for row in rows]
+    past = [_past(row, number) for number, row in enumerate(rows, start=1)]
+    return [call for call, skipped in zip(past, is_check, strict=True) if not skipped]
 
 
 def _past(row: Any, number: int) -> Past:

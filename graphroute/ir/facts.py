@@ -35,6 +35,7 @@ class Observed:
         mean is of (missing: enough to take it at its word)
     calls: mean model calls per visit; in_tokens, out_tokens: means per call, by node
     in_by_model, out_by_model: the same by (node, model), as models count and write differently
+    check_usd: mean cost of what a node's check asks models about one answer, by node
     """
 
     edges: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
@@ -45,6 +46,7 @@ class Observed:
     out_tokens: Mapping[str, float] = field(default_factory=_counts)
     in_by_model: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
     out_by_model: Mapping[tuple[str, str], float] = field(default_factory=_transitions)
+    check_usd: Mapping[str, float] = field(default_factory=_counts)
 
     def tokens(self, node: str, model: str, usual: tuple[float, float]) -> tuple[float, float]:
         """Prompt and answer tokens of a model's call at a node; `usual` where nobody has seen any.

@@ -102,7 +102,8 @@ class Learning:
             served = [
                 r.model
                 for r in records
-                if r.run_id == said.run_id and r.node == said.node and r.model and r.error is None
+                if r.run_id == said.run_id and r.node == said.node and r.model
+                if r.error is None and not r.is_check
             ]
             for model in served:
                 self.answers.add(said.node, model, said.score, said.weight / len(served))

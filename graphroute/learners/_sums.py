@@ -18,7 +18,8 @@ def sums_of(record: CallRecord) -> Sums | None:
     """What one call shows; None where no model was asked or none answered.
 
     An answer that came from a cache is one that has been counted before. One that a check led to is
-    no sample of the node's questions: its cost and time count, its score does not.
+    no sample of the node's questions: its cost and time count, its score does not. What a check
+    itself asked a model is no answer of the node.
     """
     tally = _Tally()
     return tally.sums(record.node, record.model) if tally.add(record) else None
@@ -34,6 +35,8 @@ class _Tally:
     def add(self, record: CallRecord) -> bool:
         """Take a call; whether it shows anything."""
         if record.error is not None or record.cache is not None or not record.model:
+            return False
+        if record.is_check:
             return False
         if record.quality is not None and not record.is_again:
             self.good += record.quality
@@ -86,7 +89,7 @@ def parts_of(
     for record in records:
         day = home.setdefault((record.graph, record.run_id), max(0, int(record.started_s // DAY_S)))
         graphs[record.run_id].add(record.graph)
-        if record.model:
+        if record.model and not record.is_check:
             table[record.graph, day][record.node, record.model].add(record)
     for credit, model in credits_given:
         for graph in graphs.get(credit.run_id, ()):

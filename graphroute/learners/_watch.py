@@ -88,6 +88,8 @@ class Watch:
     def _version(self, record: CallRecord) -> Replaced | None:
         if record.error is not None or record.cache is not None or not record.served:
             return None
+        if record.is_check:
+            return None
         key = (record.node, record.model)
         if (versions := self._versions.get(key)) is None:
             if len(self._versions) >= MOST_STREAMS:
@@ -122,8 +124,8 @@ class Watch:
 
 
 def figures_of(record: CallRecord) -> Iterator[tuple[str, Figure, float]]:
-    """(model or `""`, figure, value) of a call, as the detectors take it."""
-    if record.error is not None:
+    """(model or `""`, figure, value) of a call, as the detectors take it; none of a check's."""
+    if record.error is not None or record.is_check:
         return
     if record.prompt_chars > 0:
         yield "", "prompt_length", math.log(record.prompt_chars)

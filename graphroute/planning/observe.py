@@ -23,6 +23,7 @@ from itertools import islice
 
 from graphroute.ir.facts import Observed
 from graphroute.ir.graph import END, START, Edge, Graph
+from graphroute.ir.hints import NANO
 from graphroute.ir.record import CallRecord
 
 CHOICES = ("conditional", "command", "send")
@@ -46,6 +47,8 @@ def observe(
 
     overhead: prompt tokens that a model's endpoint adds by itself; they are no part of a prompt
     """
+    told = tuple(records)
+    records = [r for r in told if not r.is_check]
     answered = [r for r in records if r.error is None and r.model and r.step is not None]
     known = set(graph.names)
     answered = [r for r in answered if r.node in known]
@@ -63,7 +66,23 @@ def observe(
         out_tokens=out_tokens,
         in_by_model=_drawn((((r.node, r.model), n) for r, n in prompt), in_tokens),
         out_by_model=_drawn((((r.node, r.model), r.out_tokens) for r in prompts), out_tokens),
+        check_usd=_check_usd(told),
     )
+
+
+def _check_usd(records: Iterable[CallRecord]) -> dict[str, float]:
+    """What the check of one answer has cost by node, of nodes whose checks have decided any.
+
+    One that was not asked, for it had no money, says nothing of what it costs.
+    """
+    decided: Counter[str] = Counter()
+    spent: Counter[str] = Counter()
+    for r in records:
+        if r.is_check:
+            spent[r.node] += r.cost_nano
+        elif any(verdict.is_known for verdict in r.verdicts):
+            decided[r.node] += 1
+    return {node: spent[node] / NANO / count for node, count in decided.items()}
 
 
 def _drawn(

@@ -376,6 +376,15 @@ def test_what_a_judge_said_at_temperature_zero_is_not_paid_for_twice() -> None:
     assert [(c.cache, c.cost_nano) for c in found.checks[2:]] == [("memory", 0)] * 2
 
 
+@pytest.mark.parametrize("script", [honest, [ValueError("no")]], ids=["honest", "broken"])
+def test_a_check_keeps_no_output_from_being_kept(script: Any) -> None:
+    found = Judged(judge=judge_chat(replies=script), hints={"cache": True})
+    for _ in range(2):
+        found.fast.invoke({})
+    assert len(found.own.calls) == 1
+    assert [record.outcome for record in found.fast.node_records] == ["computed", "hit"]
+
+
 def test_who_waits_for_an_equal_call_does_not_wait_for_its_check() -> None:
     waiting, ended = threading.Event(), threading.Event()
 

@@ -92,6 +92,8 @@ def why_not_by_plan(
     """Which of its model calls went otherwise than planned, so that the result is a makeshift."""
     own_limit = None if assignment is None else assignment.max_output_tokens
     for call in calls:
+        if call.is_check:
+            continue  # the answer that it looked at stands whatever became of it
         if call.error is not None:
             return f"a call of {call.model} failed"
         if _is_cut(call, own_limit):

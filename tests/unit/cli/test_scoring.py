@@ -157,7 +157,8 @@ def test_records_without_prompts_are_calibrated_by_their_difficulty_and_what_the
     rows = [{"difficulty": i / 100, "model": "weak" if i < 60 else "strong"} for i in range(100)]
     for row in rows:
         row["cost_nano"] = 1_000_000 if row["model"] == "weak" else 11_000_000
-    path = recorded(tmp_path / "r.json", *rows, {"difficulty": None})
+    asked = {"difficulty": None, "model": "judge", "why": "check", "cost_nano": 1}
+    path = recorded(tmp_path / "r.json", *rows, {"difficulty": None}, asked)
     assert run(["calibrate", "--records", str(path), "--budget", "0.004", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     # A weak call costs $0.001 and a strong one $0.011: $0.004 a call is 30 % strong.
@@ -173,6 +174,7 @@ def test_calibrating_on_one_node_of_a_record_store(
     store = RecordStore(tmp_path / "records.sqlite3")
     for i in range(20):
         store.add(call("draft" if i < 10 else "check", difficulty=i / 20))
+        store.add(call("draft", why="check", difficulty=0.5))
     assert store.flush()
     command = ["calibrate", "--records", str(tmp_path), "--strong-share", "0.2", "--json"]
     assert run([*command, "--node", "draft"]) == 0
@@ -269,5 +271,5 @@ def test_bad_priors_are_told(
     assert "name them by --models" in capsys.readouterr().err
 
 
-def call(node: str, difficulty: float) -> CallRecord:
-    return calls.call(node=node, difficulty=difficulty, started_s=1_800_000_000.0)
+def call(node: str, difficulty: float, *, why: str = "plan") -> CallRecord:
+    return calls.call(node=node, difficulty=difficulty, why=why, started_s=1_800_000_000.0)

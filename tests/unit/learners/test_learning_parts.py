@@ -13,7 +13,7 @@ from graphroute.ir.evidence import Evidence
 from graphroute.ir.feedback import Credit
 from graphroute.ir.learned import DAY_S, Moments, Part, Sums
 from graphroute.ir.learning import Alarm, Learn
-from graphroute.ir.record import AFTER_REFUSAL, CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, CHECK, CallRecord
 from graphroute.learners import adwin, page_hinkley
 from graphroute.learners._allowance import FREE_SHARE, Allowance
 from graphroute.learners._answers import DOUBT, Answers
@@ -61,6 +61,18 @@ def test_what_a_check_led_to_says_nothing_of_the_usual_questions() -> None:
         ("k", 0, 1),
         ("m", 1, 1),
     ]
+
+
+def test_what_a_check_asks_is_no_answer_of_the_node() -> None:
+    asked = [call(1, model=name, why=CHECK, quality=None) for name in ("m", "judge")]
+    said = Credit(run_id="r1", node="draft", score=1.0, weight=1.0)
+    [part] = parts_of([call(1), *asked], [(said, "m"), (said, "judge")])
+    assert [(s.model, s.good, s.cost_nano.count) for s in part.sums] == [("m", 2.0, 1)]
+    learning = watched()
+    for record in asked * 200:
+        learning.note(record)
+    learning.credit([said], [call(1, quality=None), *asked])
+    assert {k: v.good for k, v in learning.evidence().items()} == {("draft", "m"): 1.0}
 
 
 def test_a_run_over_midnight_belongs_to_the_day_it_began() -> None:

@@ -7,7 +7,7 @@ from random import Random
 
 from graphroute.ir.features import TRAITS, Features
 from graphroute.ir.learning import Alarm, Learn
-from graphroute.ir.record import CallRecord
+from graphroute.ir.record import CHECK, CallRecord
 from graphroute.learners import page_hinkley
 from graphroute.learners._kinds import REFERENCE
 from graphroute.learners._loop import Learning
@@ -82,6 +82,14 @@ def test_answers_from_a_cache_and_failures_say_nothing_of_a_version() -> None:
     watch.remember([call(served="old")] * 40)
     assert not told(watch, [call(served="new", cache="disk")] * 20)
     assert not told(watch, [call(served="new", error="TimeoutError")] * 20)
+
+
+def test_what_a_check_asks_is_not_watched() -> None:
+    watch = watch_of()
+    calm = [call(why=CHECK, served="a", took_s=0.1, prompt_chars=50) for _ in range(100)]
+    wild = [call(why=CHECK, served="b", took_s=9.0, prompt_chars=5000) for _ in range(100)]
+    assert told(watch, calm + wild) == []
+    assert told(watch, [call(served="a")] * 20) == []
 
 
 def test_after_another_version_what_was_known_of_the_model_counts_little() -> None:

@@ -11,7 +11,8 @@ from langgraph.graph import StateGraph
 
 from graphroute import Model, optimize
 from graphroute.ir.graph import END, START, Graph
-from graphroute.ir.record import CallRecord
+from graphroute.ir.record import CHECK, CallRecord
+from graphroute.ir.verdict import Verdict, unknown
 from graphroute.planning.observe import observe
 from graphroute.providers.scripted import ScriptedChat
 from tests.unit.calls import call as made
@@ -49,6 +50,31 @@ def test_a_loop_through_a_step_without_records_is_read_off_the_steps() -> None:
 def test_a_recorded_check_gives_the_same() -> None:
     path = [("classify", 1), ("draft", 2), ("check", 3), ("draft", 4), ("check", 5)]
     assert observe(runs(path), triage()).edges == {("check", "draft"): 1, ("check", END): 1}
+
+
+def test_what_a_check_asks_is_no_call_of_the_node_but_its_price() -> None:
+    good = Verdict(score=1.0, passed=True)
+    path = [("classify", 1), ("draft", 2), ("check", 3)]
+    plain = observe(runs(path, path), triage())
+    judged = [
+        *runs(path, path),
+        record("0", "draft", 2, verdicts=(good,)),
+        record("1", "draft", 2, verdicts=(good,)),
+        # Nothing was asked about this one, for there was no money.
+        record("1", "draft", 2, verdicts=(unknown("too little is left"),)),
+    ]
+    asked = [
+        record("0", "draft", 2, why=CHECK, model="judge", cost_nano=300, in_tokens=9_000)
+        for _ in range(4)
+    ]
+    failed = record("1", "draft", 2, why=CHECK, model="judge", cost_nano=800, error="TimeoutError")
+    found = observe([*asked, *judged, failed], triage())
+    without = observe(judged, triage())
+    assert found.check_usd == {"draft": pytest.approx(1e-6)}
+    assert (found.calls, found.in_tokens) == (without.calls, without.in_tokens)
+    assert ("draft", "judge") not in found.in_by_model
+    # A run whose check failed has not failed.
+    assert found.edges == without.edges == plain.edges
 
 
 def test_ways_that_look_the_same_are_left_alone_altogether() -> None:
