@@ -39,6 +39,7 @@ from graphroute.ir.hints import NANO
 from graphroute.ir.learning import Learn
 
 RUNS = 5_000
+DAYS = 7
 DRIFT_AT = 2_500
 JOINS_AT = 1_000
 NEWCOMER = "gpt-4o-mini-2024-07-18"
@@ -115,6 +116,10 @@ def regret(here: World, share: float, seeds: int) -> None:
         ]
         asked = f" | {np.mean(spent[name]):.2f} % of the budget" if name in spent else ""
         print(f"  {name:<32} {' | '.join(parts)} | {interval(lost)} runs{asked}", flush=True)
+    print(f"  the same by day, {RUNS // DAYS} runs each:")
+    for name, rows in right.items():
+        days = 100 * np.mean([[d.mean() for d in np.array_split(r, DAYS)] for r in rows], axis=0)
+        print(f"  {name:<32} {' '.join(f'{day:.1f}' for day in days)}", flush=True)
 
 
 def drift(here: World, share: float, seeds: int) -> None:
