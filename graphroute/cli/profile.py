@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,7 +84,7 @@ def show(
         write(json.dumps(data, indent=2, allow_nan=False) + "\n", output)
         return
     if not rows:
-        write("no call is recorded here\n", None)
+        write(f"no call{'' if graph is None else f' of graph {graph!r}'} is recorded here\n", None)
         return
     write(f"{profile.runs:,} runs\n" + "".join(f"{_line(row)}\n" for row in rows), None)
 
@@ -97,7 +98,12 @@ def export(
     """Write a profile: counts and sums by graph, day, node and model; no prompt and no answer."""
     from graphroute.ir.learned_file import dump_profile
 
-    write(dump_profile(_of_store(opened(store), since, graph)), output)
+    kept = opened(store)
+    profile = _of_store(kept, since, graph)
+    if not profile.runs:
+        _check_graph(kept, graph)
+        print("graphroute: no run is recorded of that span, the profile is empty", file=sys.stderr)
+    write(dump_profile(profile), output)
 
 
 def import_(files: Files, store: Folder = None, as_json: _options.Json = False) -> None:
@@ -123,6 +129,20 @@ def import_(files: Files, store: Folder = None, as_json: _options.Json = False) 
         f"{new:,} new of {given:,} runs; the others were known or overlap with known ones\n"
         f"{merged.runs:,} runs in {folder / PROFILE}\n",
         None,
+    )
+
+
+def _check_graph(kept: RecordStore, graph: str | None) -> None:
+    """`InvalidValue` for a graph that the store has no call of."""
+    from graphroute.ir.tally import Span
+
+    if graph is None or kept.tally(Span(graph=graph)).runs:
+        return
+    known = ", ".join(sorted({repr(shape.name) for shape in kept.tally().shapes}))
+    raise InvalidValue(
+        f"no run of a graph {graph!r} is recorded here",
+        value=graph,
+        next_step=f"recorded are {known or 'none'}",
     )
 
 
@@ -153,23 +173,24 @@ def _imported(folder: Path, graph: str | None) -> LearnedProfile:
     path = folder / PROFILE
     if not path.exists():
         return LearnedProfile()
-    profile = _read(path)
+    profile = _read(path, next_step="delete it, and import again what it was made of")
     if graph is None:
         return profile
     return LearnedProfile(parts=tuple(p for p in profile.parts if p.graph.startswith(graph)))
 
 
-def _read(path: Path) -> LearnedProfile:
+def _read(
+    path: Path, *, next_step: str = "give a file that `graphroute profile export` wrote"
+) -> LearnedProfile:
     from graphroute.ir.learned_file import load_profile
 
     try:
         return load_profile(path.read_bytes())
     except OSError as fault:
-        raise InvalidValue(
-            f"cannot read {str(path)!r} ({fault.strerror or fault})",
-            value=str(path),
-            next_step="give a file that `graphroute profile export` wrote",
-        ) from None
+        why = f"cannot read {str(path)!r} ({fault.strerror or fault})"
+    except InvalidValue as fault:
+        why = f"{str(path)!r}: {str(fault).removesuffix(f'; {fault.next_step}')}"
+    raise InvalidValue(why, value=str(path), next_step=next_step)
 
 
 def _rows(profile: LearnedProfile) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from graphroute.profiling.setup import (
     against_reruns,
     base_of,
     candidates_of,
+    check_references,
     checked,
     finder,
     prices_under,
@@ -68,7 +69,8 @@ def profile(
     budget: US dollars that the profile may cost, in all its sessions; None for no limit
     per_run: what a run of the graph may cost later, so that answers which matter under that limit
         are asked first; None: answers that matter under any
-    judge: asked where neither a reference nor `verify=` can tell; not paid from `budget`
+    judge: asked where neither a reference nor `verify=` can tell; paid from `budget`, and not
+        asked where too little is left
     score: how good an end state is, in [0, 1]; None: the share of `expected` it has
     skip: nodes whose calls are not replayed
     influence: True runs the graph's code again, False does not, `"auto"` where that is proven to do
@@ -91,6 +93,7 @@ def profile(
     walked, pool = there.walked, there.pool
     prices = None if per_run is None else prices_under(per_run, job, there)
     skipped = dict(skipped_of(walked.graph, skip))
+    check_references(listed, walked.graph)
     plan = job.plan(there)
     journal = Journal(state)
     journal.begin({"graph": plan.graph.fingerprint, "seed": seed}, finder(walked, pool))
@@ -127,7 +130,8 @@ def profile(
         harm = against_reruns(job.graph, walked.graph)
     keeps = INFLUENCE_SHARE if harm is None and influence_runs else 0.0
     sample(session, prices=prices, keep_usd=keeps * (session.left_usd or 0.0))
-    if influence_runs:
+    # Of no run there is nothing to measure; what stopped them is told.
+    if influence_runs and journal.runs:
         _intervene(session, harm, influence_runs)
     _remark(session)
     if records is not None:
@@ -165,8 +169,11 @@ def _remark(session: Session) -> None:
             "have arguments that no file can hold: a later session cannot replay them"
         )
     if not journal.runs:
-        # What stopped them is told; that they came to no node is no news.
         return
+    named = {name for each in session.examples for name in each.reference}
+    called = {call.node for call in journal.calls.values()}
+    for node in sorted(named - called - session.candidates.keys()):
+        say(f"{node}: its 'reference' judged nothing, since no model was called there")
     for node in session.candidates:
         if node not in session.skipped and not session.calls_of(node):
             say(f"{node}: no run came there")

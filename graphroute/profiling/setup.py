@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from graphroute.ir.hints import Budget
 from graphroute.ir.plan import Plan
 from graphroute.pool import Pool
 from graphroute.profiling.calls import RecordedCall
+from graphroute.profiling.examples import Example
 from graphroute.profiling.journal import FindModel
 from graphroute.runtime.canonical import digest
 from graphroute.runtime.router import MIN_OUT_TOKENS
@@ -68,17 +69,37 @@ def skipped_of(graph: Graph, declared: Iterable[str]) -> Mapping[str, str]:
     """
     declared = tuple(declared)
     if unknown := [name for name in declared if name not in graph.names]:
-        raise UnknownNode(
-            f"graph {graph.name!r} has no node {', '.join(map(repr, unknown))}",
-            node=unknown[0],
-            known=graph.names,
-            next_step=f"it has {', '.join(graph.names)}",
-        )
+        raise _unknown(f"graph {graph.name!r} has no node", unknown, graph)
     found = dict.fromkeys(declared, "its author says so")
     found |= {
         n.name: "it runs tools, which may act on the world" for n in graph.nodes if n.kind == "tool"
     }
     return found
+
+
+def check_references(examples: Iterable[Example], graph: Graph) -> None:
+    """`UnknownNode` where the inputs have right answers of a node that the graph cannot have.
+
+    What is inside a node that the walk saw nothing inside may have any name.
+    """
+    inside = {name.rpartition("/")[0] for name in graph.names}
+    unknown = []
+    for name in dict.fromkeys(name for example in examples for name in example.reference):
+        above = [known for known in graph.names if f"{name}/".startswith(f"{known}/")]
+        nearest = max(above, key=len, default="")
+        if name not in graph.names and (not nearest or nearest in inside):
+            unknown.append(name)
+    if unknown:
+        raise _unknown("a 'reference' of the inputs is of no node:", unknown, graph)
+
+
+def _unknown(what: str, names: Sequence[str], graph: Graph) -> UnknownNode:
+    return UnknownNode(
+        f"{what} {', '.join(map(repr, names))}",
+        node=names[0],
+        known=graph.names,
+        next_step=f"graph {graph.name!r} has {', '.join(graph.names)}",
+    )
 
 
 def acting_calls(calls: Iterable[RecordedCall]) -> Mapping[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from graphroute.ir.learned_file import load_profile
 
 Command = Callable[..., Any]
@@ -37,8 +39,20 @@ def test_own_records_and_their_export_are_the_same_runs(ran: Command) -> None:
 
 def test_only_one_graph_or_span(ran: Command) -> None:
     assert load_profile(ran("profile", "export", "--graph", "app").out).runs == 2
-    assert load_profile(ran("profile", "export", "--graph", "nobody").out).runs == 0
-    assert load_profile(ran("profile", "export", "--since", "2100-01-01").out).runs == 0
+    done = ran("profile", "export", "--since", "2100-01-01")
+    assert (done.code, load_profile(done.out).runs) == (0, 0)
+    assert "the profile is empty" in done.err
+    done = ran("profile", "show", "--graph", "nobody")
+    assert (done.code, done.out) == (0, "no call of graph 'nobody' is recorded here\n")
+
+
+def test_a_graph_that_nobody_recorded_is_no_profile(ran: Command, tmp_path: Path) -> None:
+    ran("profile", "export", "--output", "a.json")
+    before = (tmp_path / "a.json").read_bytes()
+    done = ran("profile", "export", "--graph", "nobody", "--output", "a.json")
+    assert (done.code, done.out) == (2, "")
+    assert "no run of a graph 'nobody' is recorded here; recorded are 'app'" in done.err
+    assert (tmp_path / "a.json").read_bytes() == before
 
 
 def test_a_damaged_file_changes_nothing(ran: Command, tmp_path: Path) -> None:
@@ -48,9 +62,26 @@ def test_a_damaged_file_changes_nothing(ran: Command, tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
         done = ran("profile", "import", name, "--store", "other")
         assert done.code == 2
-        assert "no profile" in done.err
+        assert f"'{name}': this is no profile of graphroute" in done.err
     assert not (tmp_path / "other").exists()
     assert ran("profile", "import", "nowhere.json").code == 2
+
+
+@pytest.mark.parametrize("content", ["garbage", "{}", '{"schema": "graphroute.profile/9"}'])
+def test_a_damaged_profile_in_the_store_is_named(
+    ran: Command, tmp_path: Path, content: str
+) -> None:
+    ran("profile", "export", "--output", "a.json")
+    ran("profile", "import", "a.json", "--store", "other")
+    path = tmp_path / "other" / "profile.json"
+    path.write_text(content)
+    for words in (("show",), ("import", "a.json")):
+        done = ran("profile", *words, "--store", "other")
+        assert done.code == 2
+        assert "'other/profile.json': " in done.err
+        assert done.err.endswith("; delete it, and import again what it was made of\n")
+    path.unlink()
+    assert ran("profile", "import", "a.json", "--store", "other").code == 0
 
 
 def test_nothing_recorded(command: Command) -> None:

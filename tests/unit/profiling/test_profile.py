@@ -243,6 +243,33 @@ def test_declared_nodes_are_not_replayed() -> None:
         two.profile(4, skip=["answer"])
 
 
+def test_a_reference_of_no_node_is_refused_before_anything_is_asked() -> None:
+    two = Two()
+    inputs = [{"input": {"q": 1}, "reference": {"label": "good", "lable": "good", "x/y": "good"}}]
+    with pytest.raises(UnknownNode, match="no node: 'lable', 'x/y'; graph 'LangGraph' has label"):
+        profile(two.graph, inputs, models=two.pool, store=False)
+    assert two.asked == 0
+
+
+def test_a_reference_reaches_inside_of_graphs_and_a_void_one_is_told() -> None:
+    two = Two()
+    builder = StateGraph(State)
+    builder.add_node("both", two.graph)
+    builder.add_node("plain", lambda state: {"label": state["label"].upper()})
+    builder.add_edge(START, "both")
+    builder.add_edge("both", "plain")
+    right = {"both/label": "good", "plain": "GOOD"}
+    inputs = [{"input": {"q": 1}, "reference": right}]
+    found = profile(builder.compile(), inputs, models=two.pool, store=False)
+    assert _quality(found)["both/label", "strong"] == 1.0
+    void = "plain: its 'reference' judged nothing, since no model was called there"
+    assert [note for note in found.notes if "judged nothing" in note] == [void]
+    for wrong in ("label", "both/lable"):
+        inputs = [{"input": {"q": 1}, "reference": {wrong: "good"}}]
+        with pytest.raises(UnknownNode, match=wrong):
+            profile(builder.compile(), inputs, models=two.pool, store=False)
+
+
 @tool
 def look_up(q: str) -> str:
     """Look it up."""
