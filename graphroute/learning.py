@@ -17,7 +17,7 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from graphroute import registry
 from graphroute.errors import GraphrouteError, InvalidValue
@@ -25,7 +25,7 @@ from graphroute.ir.catalog import Catalog
 from graphroute.ir.evidence import Evidence
 from graphroute.ir.feedback import Credit
 from graphroute.ir.graph import Graph
-from graphroute.ir.learned import DAY_S, LearnedProfile, joined
+from graphroute.ir.learned import DAY_S, LearnedProfile, Part, joined
 from graphroute.ir.learned_file import load_profile
 from graphroute.ir.learning import Learn
 from graphroute.ir.node_class import class_of
@@ -49,10 +49,17 @@ logger = logging.getLogger(__name__)
 MOST_CALLS: Final = 3_000
 """Calls of a graph that are read back for a plan: the latest; reading them takes 0.1 to 0.2 s."""
 
+MOST_TOLD: Final = 10
+"""Different faults of learning that are logged; the same one is logged once."""
+
 PROFILE: Final = "profile.json"
 """The imported profile, beside the records."""
 
 Table = Mapping[tuple[str, str], Evidence]
+
+_Read = TypeVar("_Read")
+_Recorded = tuple[tuple[CallRecord, ...], tuple[tuple[Credit, str], ...]]
+_NO_RECORDS: Final[_Recorded] = ((), ())
 
 
 def _no_evidence() -> Table:
@@ -84,34 +91,55 @@ def stated(learn: object) -> Learn | None:
 def past_of(
     fingerprint: str, store: RecordStore | None, folder: Path, options: Learn | None = None
 ) -> Past:
-    """What earlier runs of the graph left; nothing, with a warning, where it cannot be read."""
-    records: tuple[CallRecord, ...] = ()
-    credited: tuple[tuple[Credit, str], ...] = ()
-    profile = LearnedProfile()
-    span = Span(graph=fingerprint)
+    """What earlier runs of the graph left; what of it cannot be read is missing, with a warning."""
+    records, credited = _readable(lambda: _recorded(fingerprint, store), _NO_RECORDS)
+    imported = _readable(lambda: _imported(folder), LearnedProfile()).of(fingerprint)
+
+    def joint() -> Past:
+        own = LearnedProfile(parts=parts_of(records, credited))
+        parts = joined(own, LearnedProfile(parts=imported)).parts
+        return Past(records=records, evidence=_evidence(parts, options or Learn()))
+
+    return _readable(joint, Past(records=records))
+
+
+def _readable(read: Callable[[], _Read], otherwise: _Read) -> _Read:
     try:
-        if store is not None and store.path.exists():
-            records = tuple(store.records(span, limit=MOST_CALLS))
-            since = replace(span, since_s=records[0].started_s) if records else span
-            credited = store.credits(since)
-        if (file := folder / PROFILE).exists():
-            profile = load_profile(file.read_bytes())
-    except (GraphrouteError, OSError) as fault:
-        logger.warning("planned without what earlier runs showed: %s", fault)
-    own = LearnedProfile(parts=parts_of(records, credited))
-    rates = options or Learn()
+        return read()
+    except Exception as fault:  # files are what others have made of them, and the graph must run
+        told = isinstance(fault, (GraphrouteError, OSError))
+        said = str(fault) if told else f"{type(fault).__name__}: {fault}"
+        logger.warning("planned without what earlier runs showed: %s", said)
+        return otherwise
+
+
+def _recorded(fingerprint: str, store: RecordStore | None) -> _Recorded:
+    """The latest calls in the store, and what feedback said of nodes since the first of them."""
+    if store is None or not store.path.exists():
+        return _NO_RECORDS
+    span = Span(graph=fingerprint)
+    records = tuple(store.records(span, limit=MOST_CALLS))
+    since = replace(span, since_s=records[0].started_s) if records else span
+    return records, store.credits(since)
+
+
+def _imported(folder: Path) -> LearnedProfile:
+    file = folder / PROFILE
+    return load_profile(file.read_bytes()) if file.exists() else LearnedProfile()
+
+
+def _evidence(parts: Sequence[Part], rates: Learn) -> Table:
     sums = fold(
-        joined(own, LearnedProfile(parts=profile.of(fingerprint))).parts,
+        parts,
         today=int(time.time() // DAY_S),
         half_life=rates.half_life,
         half_life_days=rates.half_life_days,
     )
-    evidence = {
+    return {
         key: Evidence(good=each.good, bad=each.bad)
         for key, each in sums.items()
         if each.answers > 0
     }
-    return Past(records=records, evidence=evidence)
 
 
 def levelled(evidence: Table, graph: Graph, catalog: Catalog, scorer: StepScorer) -> Table:
@@ -196,12 +224,10 @@ def attach(
     retrainer: told of answers that were judged, and of drift; journal: of plans that changed
     """
 
-    def sink(record: CallRecord) -> None:
+    def teach(record: CallRecord) -> None:
         alarms = len(learning.alarms)
         learning.note(record)
         new = learning.alarms[alarms:]
-        if keep is not None:
-            keep(record)
         if retrainer is not None:
             if new:
                 retrainer.drifted()
@@ -217,6 +243,19 @@ def attach(
                 if journal is not None:
                     why = str(new[-1]) if new else "enough judged answers are new"
                     journal.planned(before, policy.plan, why=why)
+
+    failed: set[str] = set()
+
+    def sink(record: CallRecord) -> None:
+        if keep is not None:
+            keep(record)
+        try:
+            teach(record)
+        except Exception as fault:  # a call that teaches nothing is still one that is kept
+            told = f"{type(fault).__name__}: {fault}"
+            if told not in failed and len(failed) < MOST_TOLD:
+                failed.add(told)
+                logger.warning("a call at node %r taught nothing: %s", record.node, told)
 
     policy.sink = sink
     if learning.shadows:

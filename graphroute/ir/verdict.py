@@ -167,12 +167,12 @@ def _verdict_of(result: object, source: str) -> Verdict:
 def _sound(said: Verdict, source: str) -> Verdict:
     """A verdict in plain values that every record, plan and report can take."""
     source = said.source if isinstance(said.source, str) and said.source else source
-    score, passed = _share(said.score), said.passed
-    if isinstance(passed, int) or type(passed).__name__ == "bool_":
-        passed = bool(passed)
-    if said.score is None and isinstance(passed, bool):
+    score = _share(said.score)
+    passed = bool(said.passed) if isinstance(said.passed, int) else _truth(said.passed)
+    if said.score is None and passed is not None:
         score = float(passed)  # as the bool alone would have it
-    if (said.score is not None and score is None) or not isinstance(passed, (bool, type(None))):
+    pairs = ((said.score, score), (said.passed, passed))
+    if any(given is not None and read is None for given, read in pairs):
         shown = f"Verdict(score={said.score!r:.40}, passed={said.passed!r:.40})"
         return unknown(f"the check gave {shown} instead of a score in [0, 1]", source=source)
     return Verdict(

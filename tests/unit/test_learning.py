@@ -12,6 +12,8 @@ from langgraph.graph import START, StateGraph
 from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan
 from graphroute.cli import run as command
 from graphroute.errors import ProviderUnavailable
+from graphroute.ir.verdict import Verdict
+from graphroute.learners._loop import Learning
 from graphroute.learning import PROFILE
 from graphroute.providers.scripted import ScriptedChat
 
@@ -292,3 +294,61 @@ def test_a_shadow_that_fails_harms_nobody(tmp_path: Path) -> None:
         assert shadow_of(fast).wait()
     assert len(fast.records) == 3
     assert not [r for r in fast.records if r.fault or r.error]
+
+
+@pytest.mark.parametrize("score", [5.0, -3.0, float("nan"), float("inf"), "0.5"], ids=repr)
+def test_a_check_that_gives_no_score_spoils_neither_records_nor_the_next_plan(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, score: Any
+) -> None:
+    def check(messages: Any, reply: Any) -> Verdict:
+        return Verdict(score=score, passed=True, reason="fine")
+
+    nodes = {"draft": RouteHints(verify=check)}
+    fast = fast_of(pool_of(fine="good"), tmp_path, nodes=nodes, learn=True)
+    run(fast, 3)
+    assert {r.quality for r in fast.records} == {None}
+    assert "instead of a score in [0, 1]" in fast.records[0].verdicts[0].reason
+    with pytest.raises(InvalidValue, match="feedback score"):
+        fast.feedback(fast.last_run_id, Verdict(score=score, passed=True))
+    assert fast.history().totals.calls == 3
+    assert fast.history().totals.verdicts == 0
+    assert fast_of(pool_of(fine="good"), tmp_path).plan.assignments[0].judged == 0
+    assert caplog.messages == []
+
+
+def test_what_cannot_be_learnt_from_is_kept_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Learning, record: Any) -> None:
+        raise RuntimeError("cannot learn")
+
+    monkeypatch.setattr(Learning, "note", fails)
+    fast = fast_of(pool_of(fine="good"), tmp_path, learn=True)
+    run(fast, 3)
+    assert fast.history().totals.calls == 3
+    assert [m for m in caplog.messages if "taught nothing: RuntimeError" in m] == caplog.messages
+    assert len(caplog.messages) == 1, "told once"
+
+
+def test_what_earlier_runs_left_never_stops_a_plan(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = fast_of(pool_of(fine="good"), tmp_path)
+    run(fast, 3)
+    flushed(fast)
+    monkeypatch.setattr("graphroute.learning.fold", lambda *_, **__: 1 / 0)
+    assert fast_of(pool_of(fine="good"), tmp_path).plan.assignments[0].judged == 0
+    assert "planned without what earlier runs showed: ZeroDivisionError" in caplog.text
+
+
+def test_a_profile_that_is_damaged_costs_nothing_but_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fast = fast_of(pool_of(fine="good"), tmp_path)
+    run(fast, 3)
+    flushed(fast)
+    (tmp_path / PROFILE).write_text("{")
+    assert fast_of(pool_of(fine="good"), tmp_path).plan.assignments[0].judged == pytest.approx(
+        3, abs=0.01
+    )
+    assert "planned without" in caplog.text
