@@ -105,3 +105,12 @@ class CallRecord:
         sample of the node's.
         """
         return self.why.startswith((AFTER_REFUSAL, ONCE_MORE))
+
+    @property
+    def instead_nano(self) -> int | None:
+        """What the graph by itself would have paid in the place of this call.
+
+        That is the baseline of the first call; it would not have asked again. None where the
+        baseline is unknown.
+        """
+        return 0 if self.is_again and self.baseline_nano is not None else self.baseline_nano

@@ -2,7 +2,10 @@
 
 The baseline prices the tokens that were really used at the own model's price. Another model may
 answer longer or shorter, so it is an estimate of what the original would have cost, and said to be
-one. Runs differ from one another, so the saving of a run comes with an interval: the percentile
+one. Where a check refused an answer and another was asked for, the original would have asked once:
+the baseline is that of the first call, and the others are cost alone.
+
+Runs differ from one another, so the saving of a run comes with an interval: the percentile
 bootstrap over runs (B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
 """
 
@@ -50,12 +53,12 @@ def saving(records: Sequence[CallRecord], *, seed: int = 0) -> Saving | None:
     by_run: dict[str, int] = {}
     spent = baseline = compared = 0
     for record in records:
-        if record.baseline_nano is None:
+        if (instead := record.instead_nano) is None:
             continue
         compared += 1
         spent += record.cost_nano
-        baseline += record.baseline_nano
-        gain = record.baseline_nano - record.cost_nano
+        baseline += instead
+        gain = instead - record.cost_nano
         by_run[record.run_id] = by_run.get(record.run_id, 0) + gain
     return summed(
         compared=compared,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.record import AFTER_REFUSAL
 from graphroute.report import Report
 from graphroute.report.text import usd
 from tests.unit.calls import call
@@ -49,6 +51,22 @@ def test_routing_that_cost_more_is_told_as_such() -> None:
     assert report.saving is not None
     assert report.saving.saved_usd == pytest.approx(-2e-5)
     assert "cost about $0.00002 (200.0%) more" in str(report).replace(" %", "%")
+
+
+def test_an_answer_that_was_asked_for_again_is_paid_twice_and_spared_once() -> None:
+    refused = call(cost_nano=1_000, baseline_nano=20_000)
+    again = call(
+        model="strong",
+        why=f"{AFTER_REFUSAL}weak",
+        cost_nano=20_000,
+        baseline_nano=20_000,
+    )
+    saved = Report.of([refused, again]).saving
+    assert saved is not None
+    assert (saved.compared_calls, saved.left_out_calls) == (2, 0)
+    assert saved.saved_usd == pytest.approx(-1e-6), "the first answer was in vain"
+    unknown = Report.of([replace(refused, baseline_nano=None), replace(again, baseline_nano=None)])
+    assert unknown.saving is None
 
 
 def test_interval_holds_the_mean_and_is_the_same_each_time() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from graphroute.errors import StoreUnavailable
 from graphroute.ir.feedback import Credit, Feedback
-from graphroute.ir.record import Attempt, CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, Attempt, CallRecord
 from graphroute.ir.tally import Span
 from graphroute.ir.verdict import Verdict
 from graphroute.store import rows, schema
@@ -73,6 +73,15 @@ def test_without_it_no_word_of_a_prompt_reaches_the_disk(
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"secret" not in written
     assert b"ValueError" in written
+
+
+def test_the_model_that_was_refused_keeps_its_whole_name(store: RecordStore) -> None:
+    store.add(call(why=f"{AFTER_REFUSAL}llamacpp:small"))
+    (found,) = store.records()
+    assert found.why == f"{AFTER_REFUSAL}llamacpp:small"
+    assert store.tally().reasons == {}, "the planned model was asked again"
+    store.add(call(why=f"{AFTER_REFUSAL}llamacpp:small", model="strong"))
+    assert store.tally().reasons == {("draft", f"{AFTER_REFUSAL}llamacpp:small"): 1}
 
 
 def test_nothing_touches_the_disk_before_the_first_record(tmp_path: Path) -> None:

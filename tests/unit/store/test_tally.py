@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphroute.ir.feedback import Credit, Feedback
-from graphroute.ir.record import CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, CallRecord
 from graphroute.ir.tally import Shape, Span, bucket
 from graphroute.ir.verdict import Verdict
 from graphroute.report.saving import saving
@@ -19,6 +19,8 @@ from graphroute.store import tally as tally_module
 from graphroute.store.records import DAY_S, RecordStore
 from tests.unit.calls import NOW_S, call
 
+REFUSED = f"{AFTER_REFUSAL}ollama:weak"
+
 
 def drawn(count: int, seed: int) -> list[CallRecord]:
     draw = random.Random(seed)
@@ -27,7 +29,7 @@ def drawn(count: int, seed: int) -> list[CallRecord]:
             run_id=f"r{draw.randrange(count // 4)}",
             node=draw.choice(["a", "b", "b/c"]),
             model=(model := draw.choice(["weak", "strong"])),
-            why="plan" if model == "weak" else draw.choice(["budget", "down"]),
+            why="plan" if model == "weak" else draw.choice(["budget", "down", REFUSED]),
             cost_nano=draw.randrange(10_000),
             baseline_nano=draw.choice([None, 9_000]),
             started_s=NOW_S - draw.random() * 5 * DAY_S,
