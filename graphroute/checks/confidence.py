@@ -71,7 +71,6 @@ class Confidence:
             passed=chance >= self.at_least,
             reason=f"mean probability of a token {score:.3f}; {by} {chance:.0%} of such are good",
             source="confidence",
-            chance=known,
         )
 
     def calibrated(self, chance: Chance) -> Confidence:

@@ -26,8 +26,8 @@ MAX_REASON: Final = 500
 """Characters kept of a reason."""
 
 SIGNALS: Final = frozenset({"agreement", "confidence"})
-"""Sources that tell how sure a model is. A model may be sure and wrong, so their scores are no
-quality until records say which share of such answers was good (`Verdict.chance`)."""
+"""Sources that tell how sure a model is. It may be sure and wrong, so their scores lead to another
+model, and are no quality."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +38,12 @@ class Verdict:
     passed: whether it is good enough to go on with; None together with the score
     reason: what is wrong or right with it, for the record and for the next model's hint
     source: who says so: `"verify"`, `"judge"`, `"user"`, `"langsmith"`, …
-    chance: probability in [0, 1] that an answer with this score is good, where the score of a
-        source of `SIGNALS` was held against answers known to be good or bad; else None
     """
 
     score: float | None
     passed: bool | None
     reason: str = ""
     source: str = "verify"
-    chance: float | None = None
 
     @property
     def is_known(self) -> bool:
@@ -57,11 +54,11 @@ class Verdict:
     def quality(self) -> float | None:
         """How good the answer is taken to be, in [0, 1]; None where that is not known.
 
+        >>> Verdict(score=0.9, passed=True).quality
+        0.9
         >>> Verdict(score=0.9, passed=True, source="confidence").quality
-        >>> Verdict(score=0.9, passed=True, source="confidence", chance=0.6).quality
-        0.6
         """
-        return self.chance if self.source in SIGNALS else self.score
+        return None if self.source in SIGNALS else self.score
 
 
 Result: TypeAlias = bool | float | Verdict | None
@@ -134,7 +131,7 @@ def verdict_of(result: object, *, source: str = "verify") -> Verdict:
 
     True and False are 1 and 0; a number in [0, 1] passes from `PASS_SCORE` on; None, an exception,
     NaN, a number outside [0, 1] and anything else say nothing, with the reason. So does a `Verdict`
-    whose score, `passed` or chance is none: nothing else comes into records.
+    whose score or `passed` is none: nothing else comes into records.
 
     >>> verdict_of(Verdict(score=5.0, passed=True)).reason
     'the check gave Verdict(score=5.0, passed=True) instead of a score in [0, 1]'
@@ -180,7 +177,6 @@ def _sound(said: Verdict, source: str) -> Verdict:
         passed=passed,
         reason="" if said.reason is None else str(said.reason)[:MAX_REASON],
         source=source,
-        chance=_share(said.chance),
     )
 
 

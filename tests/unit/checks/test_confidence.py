@@ -49,13 +49,13 @@ def test_a_threshold_is_of_the_chance_and_not_of_the_score() -> None:
 
 def test_what_earlier_runs_say_of_a_score_counts() -> None:
     told = reply({"content": [token("a", 0.9)]})
-    check = verify.confidence().calibrated(lambda score: score / 3)
-    verdict = check([], told)
+    verdict = verify.confidence().calibrated(lambda score: score / 3)([], told)
     assert verdict.passed is False
-    assert verdict.chance == verdict.quality == pytest.approx(0.3)
+    assert verdict.score == pytest.approx(0.9), "the score stays what was measured"
+    assert "by earlier runs 30%" in verdict.reason
     unknown = verify.confidence().calibrated(lambda _: None)([], told)
-    assert (unknown.chance, unknown.quality) == (None, None)
     assert unknown.passed == (usual_chance(0.9) >= 0.5)
+    assert "as a rule" in unknown.reason
 
 
 def test_the_usual_chance_rises_with_the_score_and_stays_inside() -> None:

@@ -65,11 +65,10 @@ def test_a_verdict_comes_out_in_plain_values() -> None:
         passed=numpy.bool_(False),
         reason=["a", "list"],  # type: ignore[arg-type]  # what users do all the same
         source="me",
-        chance=numpy.float64(0.5),
     )
     found = verdict_of(given)
     assert type(found) is Verdict
-    assert [type(value) for value in asdict(found).values()] == [float, bool, str, str, float]
+    assert [type(value) for value in asdict(found).values()] == [float, bool, str, str]
     assert verdict_of(found) == found
 
 
@@ -95,9 +94,10 @@ def test_a_verdict_without_a_score_has_that_of_its_bool() -> None:
     assert verdict_of(Verdict(score=0.2, passed=None)).passed is None
 
 
-def test_a_chance_that_is_none_is_left_out() -> None:
-    found = verdict_of(said(source="confidence", chance=7.0))
-    assert (found.score, found.chance, found.quality) == (0.5, None, None)
+def test_being_sure_is_not_being_right() -> None:
+    assert verdict_of(said(source="confidence")).quality is None
+    assert verdict_of(said(source="agreement")).quality is None
+    assert verdict_of(said()).quality == 0.5
 
 
 @pytest.mark.parametrize("source", ["", None, 3])
@@ -123,14 +123,13 @@ VALUES = st.one_of(
 )
 
 
-@given(score=VALUES, passed=VALUES, reason=VALUES, source=VALUES, chance=VALUES)
+@given(score=VALUES, passed=VALUES, reason=VALUES, source=VALUES)
 def test_whatever_is_given_a_record_can_take_it(
-    score: Any, passed: Any, reason: Any, source: Any, chance: Any
+    score: Any, passed: Any, reason: Any, source: Any
 ) -> None:
-    given = Verdict(score=score, passed=passed, reason=reason, source=source, chance=chance)
+    given = Verdict(score=score, passed=passed, reason=reason, source=source)
     found = verdict_of(given)
     assert found.score is None or 0 <= found.score <= 1
-    assert found.chance is None or 0 <= found.chance <= 1
     assert found.passed in (None, True, False)
     assert isinstance(found.source, str)
     assert len(found.reason) <= MAX_REASON
