@@ -14,18 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from graphroute.checks.reading import metadata_of
 from graphroute.errors import InvalidValue
+from graphroute.ir.sureness import USUAL
 from graphroute.ir.verdict import Chance, Verdict, unknown
-
-SHIFT: Final = -1.0
-SLOPE: Final = 0.6
-"""Log-odds of a good answer at a score of 0.5, and what they gain with each of the score's own
-log-odds: fitted to the embedded models' answers (`benchmarks/sureness.py`)."""
-
-_EDGE: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Confidence:
             return unknown("no probabilities came with it", source="confidence")
         score = math.exp(sum(logs) / len(logs))
         known = None if self.chance is None else self.chance(score)
-        chance = usual_chance(score) if known is None else known
+        chance = USUAL(score) if known is None else known
         by = "as a rule" if known is None else "by earlier runs"
         return Verdict(
             score=score,
@@ -91,13 +85,3 @@ def token_logs(reply: Any) -> list[float]:
         if isinstance(value, (int, float)) and not math.isnan(value):
             found.append(min(0.0, float(value)))
     return found
-
-
-def usual_chance(score: float) -> float:
-    """The chance in (0, 1) that an answer with a score is good, where no runs have said yet.
-
-    >>> usual_chance(0.5) < usual_chance(0.9) < usual_chance(0.99)
-    True
-    """
-    inside = min(max(score, _EDGE), 1 - _EDGE)
-    return 1 / (1 + math.exp(-(SHIFT + SLOPE * math.log(inside / (1 - inside)))))

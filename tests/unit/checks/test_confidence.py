@@ -9,7 +9,8 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from graphroute import verify
-from graphroute.checks.confidence import token_logs, usual_chance
+from graphroute.checks.confidence import token_logs
+from graphroute.ir.sureness import USUAL
 
 
 def reply(told: Any) -> AIMessage:
@@ -43,8 +44,8 @@ def test_what_tells_nothing_leaves_it_open(told: Any) -> None:
 
 def test_a_threshold_is_of_the_chance_and_not_of_the_score() -> None:
     told = reply({"content": [token("a", 0.9)]})
-    assert verify.confidence(at_least=usual_chance(0.9) - 0.01)([], told).passed
-    assert not verify.confidence(at_least=usual_chance(0.9) + 0.01)([], told).passed
+    assert verify.confidence(at_least=USUAL(0.9) - 0.01)([], told).passed
+    assert not verify.confidence(at_least=USUAL(0.9) + 0.01)([], told).passed
 
 
 def test_what_earlier_runs_say_of_a_score_counts() -> None:
@@ -54,11 +55,5 @@ def test_what_earlier_runs_say_of_a_score_counts() -> None:
     assert verdict.score == pytest.approx(0.9), "the score stays what was measured"
     assert "by earlier runs 30%" in verdict.reason
     unknown = verify.confidence().calibrated(lambda _: None)([], told)
-    assert unknown.passed == (usual_chance(0.9) >= 0.5)
+    assert unknown.passed == (USUAL(0.9) >= 0.5)
     assert "as a rule" in unknown.reason
-
-
-def test_the_usual_chance_rises_with_the_score_and_stays_inside() -> None:
-    chances = [usual_chance(score / 100) for score in range(101)]
-    assert chances == sorted(chances)
-    assert 0 < chances[0] < chances[-1] < 1
