@@ -31,14 +31,13 @@ class Written:
 
     A call with `restore` cannot be streamed piece by piece: its pieces are not in that form.
 
-    after: messages that follow those of the call; is_hidden: its tokens are not to be shown
+    after: messages that follow those of the call
     """
 
     kwargs: Mapping[str, Any]
     stop: list[str] | None
     restore: Restore | None = None
     after: tuple[BaseMessage, ...] = ()
-    is_hidden: bool = False
 
 
 def family(chat: BaseChatModel) -> str:

@@ -49,6 +49,7 @@ from graphroute.runtime.till import Till
 from graphroute.runtime.trail import Trail, told
 from graphroute.runtime.trial import Enough
 from graphroute.runtime.turn import is_control_flow
+from graphroute.runtime.unseen import Unseen
 from graphroute.runtime.writing import write
 
 _NO_MONEY: Final = Reservation(0)
@@ -60,6 +61,7 @@ class Dispatch:
 
     is_stream: the answer goes out piece by piece
     trial: the call's part in being checked, None where its answer is not
+    unseen: keeps answers from readers of the stream, None where none can be refused
     payer: the run's handle for what that check asks of models
     """
 
@@ -68,6 +70,9 @@ class Dispatch:
         self.is_stream = False
         parts = begin_parts(handle, call)
         self.trial, self._recall, self._turn = parts.trial, parts.recall, parts.turn
+        is_held = call.attempt is not None and call.attempt.is_hidden
+        until = call.attempt.unseen if call.attempt is not None and is_held else None
+        self.unseen = Unseen(until=until) if self.is_silent else None
         self.payer = handle.for_check(
             node=call.node, step=call.step, thread=call.thread, must_stay=call.must_stay
         )
@@ -141,7 +146,9 @@ class Dispatch:
         if self.trial is not None and self.trial.rounds:
             # A check has refused an answer: a stronger model is asked, if there is one.
             order = [spec for spec in order if spec.name == self.trial.next_model]
-            if not order or not self._till.leaves_enough(order[0], self._facts(order[0])):
+            if not order or not self._till.asks_on(
+                order[0], self._facts(order[0]), position=self.trial.position
+            ):
                 raise Enough(self.trial.best.answer)
             return self._affordable(order)
         if not order and trail.last_error is None:
@@ -383,6 +390,8 @@ class Dispatch:
         self, choice: Choice, answer: Any, message: AIMessage | None, verdict: Verdict | None
     ) -> bool:
         """Whether an answer stands; False if a stronger model is to be asked."""
+        if self.unseen is not None:
+            self.unseen.answered(answer)
         if self.trial is None or message is None or verdict is None:
             return True
         return not self.trial.refuses(choice.spec.name, answer, message, verdict)

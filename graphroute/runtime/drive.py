@@ -28,6 +28,7 @@ from graphroute.runtime.dialect import Restore, Written
 from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.later import Later
 from graphroute.runtime.pause import Replies
+from graphroute.runtime.pieces import as_chunk
 from graphroute.runtime.trial import Enough
 
 routing: ContextVar[bool] = ContextVar("graphroute_routing", default=False)
@@ -184,6 +185,17 @@ def _in_loop() -> bool:
 
 def drive(dispatch: Dispatch, call: Call) -> Any:
     """Ask models until one answers; the answer is a message or an `LLMResult`."""
+    if (unseen := dispatch.unseen) is None:
+        return _drive(dispatch, call)
+    try:
+        answer = _drive(dispatch, call)
+        unseen.stands(answer)
+    finally:
+        unseen.tell()
+    return answer
+
+
+def _drive(dispatch: Dispatch, call: Call) -> Any:
     while True:
         try:
             choice = next_choice(dispatch)
@@ -210,6 +222,19 @@ async def adrive(
     dispatch: Dispatch, call: Callable[[BaseChatModel, Written], Awaitable[Any]]
 ) -> Any:
     """`drive`, awaiting the call."""
+    if (unseen := dispatch.unseen) is None:
+        return await _adrive(dispatch, call)
+    try:
+        answer = await _adrive(dispatch, call)
+        unseen.stands(answer)
+    finally:
+        await unseen.atell()
+    return answer
+
+
+async def _adrive(
+    dispatch: Dispatch, call: Callable[[BaseChatModel, Written], Awaitable[Any]]
+) -> Any:
     while True:
         try:
             choice = await await_choice(dispatch)
@@ -282,7 +307,7 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
     may be refused by a check comes in one piece.
     """
     if dispatch.is_silent:
-        yield _as_chunk(drive(dispatch, whole))
+        yield as_chunk(drive(dispatch, whole))
         return
     dispatch.is_stream = True
     while True:
@@ -294,7 +319,7 @@ def drive_stream(dispatch: Dispatch, call: Call, whole: Call) -> Iterator[AIMess
             if written.restore is not None:
                 with inside():
                     answer = whole(chat, written)
-                said.append(_as_chunk(written.restore(answer)))
+                said.append(as_chunk(written.restore(answer)))
                 yield said[0]
             else:
                 with closing(call(chat, written)) as steps:
@@ -320,7 +345,7 @@ async def adrive_stream(
 ) -> AsyncIterator[AIMessageChunk]:
     """`drive_stream`, awaiting each step."""
     if dispatch.is_silent:
-        yield _as_chunk(await adrive(dispatch, whole))
+        yield as_chunk(await adrive(dispatch, whole))
         return
     dispatch.is_stream = True
     while True:
@@ -332,7 +357,7 @@ async def adrive_stream(
             if written.restore is not None:
                 with inside():
                     answer = await whole(chat, written)
-                said.append(_as_chunk(written.restore(answer)))
+                said.append(as_chunk(written.restore(answer)))
                 yield said[0]
             else:
                 async with aclosing(call(chat, written)) as steps:
@@ -401,15 +426,3 @@ def _joined(said: list[AIMessageChunk]) -> AIMessageChunk | None:
     A model that cannot stream gives one piece that is a whole message, not a chunk.
     """
     return add_ai_message_chunks(said[0], *said[1:]) if len(said) > 1 else next(iter(said), None)
-
-
-def _as_chunk(message: AIMessage) -> AIMessageChunk:
-    chunk = AIMessageChunk(
-        content=message.content,
-        additional_kwargs=message.additional_kwargs,
-        response_metadata=message.response_metadata,
-        usage_metadata=message.usage_metadata,
-        id=message.id,
-    )
-    chunk.tool_calls = message.tool_calls
-    return chunk

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
 from functools import cache, partial
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessageChunk
 
 from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.drive import (
@@ -31,8 +31,7 @@ from graphroute.runtime.drive import (
     next_choice,
     open_chat,
 )
-
-Event = Mapping[str, Any]
+from graphroute.runtime.pieces import Event, as_events
 
 
 def drive_events(dispatch: Dispatch, call: Call, whole: Call) -> Any:
@@ -98,7 +97,7 @@ def _stream_type() -> Any:
 
 def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> Generator[Event]:
     if dispatch.is_silent:
-        yield from _as_events(drive(dispatch, whole))
+        yield from as_events(drive(dispatch, whole))
         return
     dispatch.is_stream = True
     while True:
@@ -142,7 +141,7 @@ def _events(dispatch: Dispatch, call: Call, whole: Call, lent: list[object]) -> 
                 continue
             raise
     concluded(dispatch, choice, answer)
-    yield from _as_events(answer)
+    yield from as_events(answer)
 
 
 def adrive_events(dispatch: Dispatch, call: Call, whole: Call) -> Any:
@@ -172,7 +171,7 @@ def adrive_events(dispatch: Dispatch, call: Call, whole: Call) -> Any:
 
 async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerator[Event]:
     if dispatch.is_silent:
-        for each in _as_events(await adrive(dispatch, whole)):
+        for each in as_events(await adrive(dispatch, whole)):
             yield each
         return
     dispatch.is_stream = True
@@ -210,7 +209,7 @@ async def _aevents(dispatch: Dispatch, call: Call, whole: Call) -> AsyncGenerato
                 continue
             raise
     await aconcluded(dispatch, choice, answer)
-    for event in _as_events(answer):
+    for event in as_events(answer):
         yield event
 
 
@@ -225,13 +224,3 @@ def _text(event: Event) -> str:
 
 def _partial(said: list[str], has_begun: bool) -> AIMessageChunk | None:
     return AIMessageChunk(content="".join(said)) if has_begun else None
-
-
-def _as_events(answer: AIMessage) -> Iterator[Event]:
-    from langchain_core.language_models._compat_bridge import message_to_events
-
-    for event in message_to_events(answer):
-        if event["event"] == "message-finish" and answer.additional_kwargs:
-            yield {**event, "additional_kwargs": answer.additional_kwargs}
-        else:
-            yield event

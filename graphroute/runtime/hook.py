@@ -28,6 +28,7 @@ from graphroute.runtime.dialect import Written
 from graphroute.runtime.dispatch import Dispatch
 from graphroute.runtime.lineage import find_handle
 from graphroute.runtime.run_handle import RunHandle
+from graphroute.runtime.unseen import Unseen, handlers_of, shows_messages
 
 _lock = threading.Lock()
 _originals: dict[tuple[type, str], Any] = {}
@@ -79,9 +80,7 @@ def _begin(
 
 def _shows_tokens(config: RunnableConfig) -> bool:
     """Whether LangGraph shows the tokens of the call as they come (`stream_mode="messages"`)."""
-    callbacks = config.get("callbacks") or ()
-    handlers = callbacks if isinstance(callbacks, (list, tuple)) else callbacks.handlers
-    return any(type(each).__name__.startswith("StreamMessages") for each in handlers)
+    return any(map(shows_messages, handlers_of(config.get("callbacks"))))
 
 
 def _is_marked(own: BaseChatModel) -> bool:
@@ -94,17 +93,16 @@ def _stated_metadata(own: BaseChatModel) -> dict[str, Any]:
     return {key: value for key, value in (own.metadata or {}).items() if key != "lc_versions"}
 
 
-_HIDDEN = "nostream"
-"""LangGraph's own tag for a model whose tokens are not to appear in `stream_mode="messages"`."""
-
-
-def _calling(method: Any, own: BaseChatModel, value: Any, config: Any) -> drive.Call:
+def _calling(
+    method: Any, own: BaseChatModel, value: Any, config: Any, unseen: Unseen | None
+) -> drive.Call:
     """Calls `method` of a chosen model as `own` was called."""
 
     def call(chat: BaseChatModel, written: Written) -> Any:
         asked = _as_asked(config, own, chat)
-        if written.is_hidden:
-            asked = merge_configs(ensure_config(asked), RunnableConfig(tags=[_HIDDEN]))
+        if unseen is not None:
+            asked = ensure_config(asked)
+            asked["callbacks"] = unseen.before(asked.get("callbacks"))
         said = value
         if written.after:
             said = [*own._convert_input(value).to_messages(), *written.after]
@@ -128,10 +126,9 @@ def _invoke(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(config)) is None:
             return original(self, input, config, stop=stop, **kwargs)
-        return drive.drive(
-            _begin(handle, self, input, config, stop, kwargs),
-            _calling(original, self, input, config),
-        )
+        dispatch = _begin(handle, self, input, config, stop, kwargs)
+        call = _calling(original, self, input, config, dispatch.unseen)
+        return drive.drive(dispatch, call)
 
     return invoke
 
@@ -143,10 +140,9 @@ def _ainvoke(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(config)) is None:
             return await original(self, input, config, stop=stop, **kwargs)
-        return await drive.adrive(
-            _begin(handle, self, input, config, stop, kwargs),
-            _calling(original, self, input, config),
-        )
+        dispatch = _begin(handle, self, input, config, stop, kwargs)
+        call = _calling(original, self, input, config, dispatch.unseen)
+        return await drive.adrive(dispatch, call)
 
     return ainvoke
 
@@ -160,10 +156,11 @@ def _stream(original: Any) -> Any:
         if (handle := _handle_for(config)) is None:
             yield from original(self, input, config, stop=stop, **kwargs)
             return
+        dispatch = _begin(handle, self, input, config, stop, kwargs)
         yield from drive.drive_stream(
-            _begin(handle, self, input, config, stop, kwargs),
-            _calling(original, self, input, config),
-            _calling(_invoke_whole, self, input, config),
+            dispatch,
+            _calling(original, self, input, config, dispatch.unseen),
+            _calling(_invoke_whole, self, input, config, dispatch.unseen),
         )
 
     return stream
@@ -177,10 +174,11 @@ def _astream(original: Any) -> Any:
         if (handle := _handle_for(config)) is None:
             pieces = original(self, input, config, stop=stop, **kwargs)
         else:
+            dispatch = _begin(handle, self, input, config, stop, kwargs)
             pieces = drive.adrive_stream(
-                _begin(handle, self, input, config, stop, kwargs),
-                _calling(original, self, input, config),
-                _calling(_ainvoke_whole, self, input, config),
+                dispatch,
+                _calling(original, self, input, config, dispatch.unseen),
+                _calling(_ainvoke_whole, self, input, config, dispatch.unseen),
             )
         # Closing this generator early must close the model's own, as if it had been called.
         async with aclosing(pieces) as steps:
@@ -197,10 +195,11 @@ def _events(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(config)) is None:
             return original(self, input, config, stop=stop, **kwargs)
+        dispatch = _begin(handle, self, input, config, stop, kwargs)
         return events_v3.drive_events(
-            _begin(handle, self, input, config, stop, kwargs),
-            _calling(original, self, input, config),
-            _calling(_invoke_whole, self, input, config),
+            dispatch,
+            _calling(original, self, input, config, dispatch.unseen),
+            _calling(_invoke_whole, self, input, config, dispatch.unseen),
         )
 
     return events
@@ -213,10 +212,11 @@ def _aevents(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(config)) is None:
             return await original(self, input, config, stop=stop, **kwargs)
+        dispatch = _begin(handle, self, input, config, stop, kwargs)
         return events_v3.adrive_events(
-            _begin(handle, self, input, config, stop, kwargs),
-            _calling(original, self, input, config),
-            _calling(_ainvoke_whole, self, input, config),
+            dispatch,
+            _calling(original, self, input, config, dispatch.unseen),
+            _calling(_ainvoke_whole, self, input, config, dispatch.unseen),
         )
 
     return aevents
@@ -246,13 +246,23 @@ def _list_arguments(
 
 
 def _calling_list(
-    method: Any, own: BaseChatModel, prompts: Any, callbacks: Any, tracing: dict[str, Any]
+    method: Any,
+    own: BaseChatModel,
+    prompts: Any,
+    callbacks: Any,
+    tracing: dict[str, Any],
+    unseen: Unseen | None,
 ) -> drive.Call:
     """`_calling` for a list of prompts."""
 
     def call(chat: BaseChatModel, written: Written) -> Any:
         asked = _list_arguments(own, chat, callbacks, tracing)
-        return method(chat, prompts, written.stop, **asked, **written.kwargs)
+        if unseen is not None:
+            asked["callbacks"] = unseen.before(asked["callbacks"])
+        said = prompts
+        if written.after:
+            said = [[*prompt, *written.after] for prompt in prompts]
+        return method(chat, said, written.stop, **asked, **written.kwargs)
 
     return call
 
@@ -285,10 +295,8 @@ def _generate(original: Any) -> Any:
         if (handle := _handle_for(None)) is None:
             return original(self, messages, stop, callbacks, **kwargs)
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
-        return drive.drive(
-            dispatch,
-            _calling_list(original, self, messages, callbacks, tracing),
-        )
+        call = _calling_list(original, self, messages, callbacks, tracing, dispatch.unseen)
+        return drive.drive(dispatch, call)
 
     return generate
 
@@ -301,10 +309,8 @@ def _agenerate(original: Any) -> Any:
         if (handle := _handle_for(None)) is None:
             return await original(self, messages, stop, callbacks, **kwargs)
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
-        return await drive.adrive(
-            dispatch,
-            _calling_list(original, self, messages, callbacks, tracing),
-        )
+        call = _calling_list(original, self, messages, callbacks, tracing, dispatch.unseen)
+        return await drive.adrive(dispatch, call)
 
     return agenerate
 

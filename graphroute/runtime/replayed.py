@@ -6,7 +6,6 @@ when LangGraph runs a node again, at no cost.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from graphroute.runtime.pause import Replies
+from graphroute.runtime.pieces import as_chunk
 
 
 class ReplayedChat(BaseChatModel):
@@ -62,7 +61,7 @@ class ReplayedChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,  # noqa: ARG002 - as above
     ) -> Iterator[ChatGenerationChunk]:
-        whole = _as_chunk(self._left.popleft()[0])
+        whole = as_chunk(self._left.popleft()[0])
         for message in _in_pieces(whole, self._pieces):
             chunk = ChatGenerationChunk(message=message)
             if run_manager:
@@ -81,22 +80,3 @@ def _in_pieces(whole: AIMessageChunk, lengths: Sequence[int]) -> Iterator[AIMess
         yield AIMessageChunk(content=text[start : start + length], id=whole.id)
         start += length
     yield whole.model_copy(update={"content": text[start:]})
-
-
-def _as_chunk(reply: AIMessage) -> AIMessageChunk:
-    if isinstance(reply, AIMessageChunk):
-        return reply.model_copy(deep=True)
-    return AIMessageChunk(
-        content=reply.content,
-        additional_kwargs=reply.additional_kwargs,
-        response_metadata=reply.response_metadata,
-        usage_metadata=reply.usage_metadata,
-        id=reply.id,
-        tool_call_chunks=[
-            tool_call_chunk(
-                name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index
-            )
-            for index, call in enumerate(reply.tool_calls)
-        ],
-        chunk_position="last",
-    )

@@ -31,11 +31,9 @@ def write(
         limit = choice.spec.max_output_tokens
         written = dialect.write(call.request, own=call.chat, target=chat, limit=limit)
     if trial is not None:
-        written = replace(written, after=trial.hint_for(choice.spec), is_hidden=trial.is_silent)
-    if (attempt := call.attempt) is not None and attempt.is_hidden:
-        written = replace(written, is_hidden=True)
+        written = replace(written, after=trial.hint_for(choice.spec))
     is_repeat = trial is not None and trial.times(choice.spec.name) > 0
-    if is_repeat or (attempt is not None and attempt.is_repeat):
+    if is_repeat or (call.attempt is not None and call.attempt.is_repeat):
         written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
     if asks_probabilities:
         written = replace(written, kwargs={**written.kwargs, probabilities.NAME: True})

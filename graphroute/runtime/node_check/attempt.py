@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from graphroute.runtime.unseen import Unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class NodeAttempt:
     model: to answer its calls, `""` for the plan's; why: what led to it, `""` for the first
     is_hidden: what its models say must not be shown as it comes, as it may yet be refused
     is_repeat: the model has answered these calls before, so it must not be given its own answer
+    unseen: its calls so far, of which readers of the stream hear when the attempt stands
     """
 
     node: str
@@ -25,6 +28,7 @@ class NodeAttempt:
     why: str = ""
     is_hidden: bool = False
     is_repeat: bool = False
+    unseen: list[Unseen] = field(default_factory=list, compare=False)
 
 
 _current: ContextVar[NodeAttempt | None] = ContextVar("graphroute_attempt", default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from graphroute.ir.verdict import Verdict
@@ -18,19 +19,28 @@ def checked(func: Any, *, begin: Begin) -> Any:
     @functools.wraps(func, updated=())
     def node(state: Any, *args: Any, **kwargs: Any) -> Any:
         visit = begin(state)
-        while True:
-            with overheard.holding() as held, attempting(visit.attempt()):
-                try:
-                    update = func(state, *args, **kwargs)
-                except BaseException as error:
-                    if _broke(visit, held, error):
-                        return visit.best
-                    raise
-                verdict = _verdict(visit, held, update)
-            if not visit.returned(update, held.give(), verdict):
-                return visit.best
+        try:
+            return _taken(visit, functools.partial(func, state, *args, **kwargs))
+        finally:
+            for call in visit.unseen():
+                call.tell()
 
     return node
+
+
+def _taken(visit: NodeVisit, run: Callable[[], Any]) -> Any:
+    """What the visit takes of what the node returns, run as often as it says."""
+    while True:
+        with overheard.holding() as held, attempting(visit.attempt()):
+            try:
+                update = run()
+            except BaseException as error:
+                if _broke(visit, held, error):
+                    return visit.take()
+                raise
+            verdict = _verdict(visit, held, update)
+        if not visit.returned(update, held.give(), verdict):
+            return visit.take()
 
 
 def achecked(afunc: Any, *, begin: Begin) -> Any:
@@ -39,19 +49,28 @@ def achecked(afunc: Any, *, begin: Begin) -> Any:
     @functools.wraps(afunc, updated=())
     async def node(state: Any, *args: Any, **kwargs: Any) -> Any:
         visit = begin(state)
-        while True:
-            with overheard.holding() as held, attempting(visit.attempt()):
-                try:
-                    update = await afunc(state, *args, **kwargs)
-                except BaseException as error:
-                    if _broke(visit, held, error):
-                        return visit.best
-                    raise
-                verdict = await _averdict(visit, held, update)
-            if not visit.returned(update, held.give(), verdict):
-                return visit.best
+        try:
+            return await _ataken(visit, functools.partial(afunc, state, *args, **kwargs))
+        finally:
+            for call in visit.unseen():
+                await call.atell()
 
     return node
+
+
+async def _ataken(visit: NodeVisit, run: Callable[[], Awaitable[Any]]) -> Any:
+    """What the visit takes of what the node returns, run as often as it says."""
+    while True:
+        with overheard.holding() as held, attempting(visit.attempt()):
+            try:
+                update = await run()
+            except BaseException as error:
+                if _broke(visit, held, error):
+                    return visit.take()
+                raise
+            verdict = await _averdict(visit, held, update)
+        if not visit.returned(update, held.give(), verdict):
+            return visit.take()
 
 
 def _verdict(visit: NodeVisit, held: overheard.Held, update: Any) -> Verdict:

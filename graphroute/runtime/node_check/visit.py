@@ -6,7 +6,7 @@ Nothing waits and nothing of the user's runs here; `running` drives it, in a thr
 attempt() ─► the node's function ─► returned(update, calls) ─► the check ─► refuses(verdict)
     ▲                                                                          │
     └──────────────────────── True: on the next model ─────────────────────────┤
-                                                                False: best ◄──┘
+                                                              False: take() ◄──┘
 ```
 
 The records of a node's calls are held back until the check has spoken, and carry its verdict.
@@ -15,7 +15,7 @@ The records of a node's calls are held back until the check has spoken, and carr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from graphroute.ir.verdict import Check, Verdict
 from graphroute.runtime.canonical import digest
 from graphroute.runtime.node_check.attempt import NodeAttempt
 from graphroute.runtime.router import nano
+from graphroute.runtime.unseen import Unseen
 
 if TYPE_CHECKING:
     from graphroute.runtime.run_handle import RunHandle
@@ -69,7 +70,9 @@ class NodeVisit:
         )
         self._stages = self._stages_of() if handle.checking is None else ()
         self._before = _digest(state) if len(self._stages) > 1 else ""
+        self._attempts: list[NodeAttempt] = []
         self._returned: list[_Returned] = []
+        self._taken: int | None = None
 
     def _stages_of(self) -> tuple[str, ...]:
         """The models to try in turn; none where the node runs once, whatever the check says."""
@@ -82,16 +85,17 @@ class NodeVisit:
     def attempt(self) -> NodeAttempt:
         """The next attempt."""
         done, is_hidden = len(self._returned), len(self._stages) > 1
-        if not done:
-            return NodeAttempt(node=self._place, is_hidden=is_hidden)
-        before, model = self._stages[done - 1], self._stages[done]
-        return NodeAttempt(
-            node=self._place,
-            model=model,
-            why=f"{AFTER_REFUSAL}{before}",
-            is_hidden=is_hidden,
-            is_repeat=model in self._stages[:done],
-        )
+        made = NodeAttempt(node=self._place, is_hidden=is_hidden)
+        if done:
+            before, model = self._stages[done - 1], self._stages[done]
+            made = replace(
+                made,
+                model=model,
+                why=f"{AFTER_REFUSAL}{before}",
+                is_repeat=model in self._stages[:done],
+            )
+        self._attempts.append(made)
+        return made
 
     def returned(self, update: Any, calls: Sequence[CallRecord], verdict: Verdict) -> bool:
         """Note what an attempt returned; whether there is to be another one."""
@@ -113,12 +117,22 @@ class NodeVisit:
         """Whether an earlier attempt has returned something."""
         return bool(self._returned)
 
-    @property
-    def best(self) -> Any:
-        """The update with the highest score, the later of equals."""
+    def take(self) -> Any:
+        """The update with the highest score, the later of equals; ends the visit."""
         scores = [each.score for each in self._returned]
-        at = max(range(len(scores)), key=lambda i: (scores[i], i))
-        return self._returned[at].update
+        self._taken = max(range(len(scores)), key=lambda i: (scores[i], i))
+        return self._returned[self._taken].update
+
+    def unseen(self) -> Iterator[Unseen]:
+        """What readers of the stream are told of the visit's calls, now that it has ended: answers
+        of the attempt that was taken, or else of the one it broke off in.
+        """
+        shown = len(self._attempts) - 1 if self._taken is None else self._taken
+        for number, attempt in enumerate(self._attempts):
+            for call in attempt.unseen:
+                if number != shown:
+                    call.falls()
+                yield call
 
     def _may_try_again(self) -> bool:
         if len(self._returned) >= len(self._stages):
@@ -126,13 +140,16 @@ class NodeVisit:
         return self._is_affordable() and self._is_safe()
 
     def _is_affordable(self) -> bool:
-        """Whether the same calls on the next model leave what later steps need at least."""
+        """Whether the same calls on the next model are worth what later steps could do with it."""
         if (available := self._handle.ledger.available_nano) is None:
             return True
-        price = self._handle.policy.catalog.get(self._stages[len(self._returned)]).price
+        position = len(self._returned)
+        price = self._handle.policy.catalog.get(self._stages[position]).price
         tokens = [(c.in_tokens, c.out_tokens) for c in self._returned[-1].calls if not c.is_check]
         cost = sum(nano(i * price.in_usd + o * price.out_usd) for i, o in tokens)
-        return available - cost >= self._handle.course.needed_nano()
+        return self._handle.course.asks_on(
+            self._place, position, cost_nano=cost, available_nano=available
+        )
 
     def _is_safe(self) -> bool:
         """Whether the node would see what it saw, and is still proven to do nothing else."""
