@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from graphroute.ir.feedback import Credit
 from graphroute.ir.record import CallRecord
 from graphroute.ir.tally import Shape, Span
 from graphroute.store import rows
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,10 @@ def of_graph_and_node(span: Span, table: str) -> tuple[str, list[object]]:
 def records(
     db: sqlite3.Connection, span: Span, *, limit: int | None = None
 ) -> Iterator[CallRecord]:
-    """The records of a span in the order of their start; with a limit the latest ones."""
+    """The records of a span in the order of their start; with a limit the latest ones.
+
+    One that cannot be read is passed over, with one warning for all.
+    """
     condition, values = where(span)
     order = "DESC" if limit is not None else "ASC"
     query = (
@@ -72,8 +79,33 @@ def records(
     cursor = db.execute(query, (*values, -1 if limit is None else limit))
     columns = [entry[0] for entry in cursor.description]
     names = dict(db.execute("SELECT id, text FROM names").fetchall())
-    found = (rows.record_of(dict(zip(columns, r, strict=True)), names) for r in cursor)
+    found = _readable((dict(zip(columns, r, strict=True)) for r in cursor), names)
     return iter(list(found)[::-1]) if limit is not None else found
+
+
+def _readable(found: Iterator[dict[str, Any]], names: dict[int, str]) -> Iterator[CallRecord]:
+    warn = _Once()
+    for values in found:
+        try:
+            record = rows.record_of(values, names)
+        except Exception as fault:  # what a file holds is what others have made of it
+            warn(f"call {values['id']} is passed over: {type(fault).__name__}: {fault}")
+            continue
+        if record.quality is None and values["quality"] is not None:
+            warn(f"call {values['id']} has a quality of {values['quality']!r}, taken for none")
+        yield record
+
+
+class _Once:
+    """Says the first of what is wrong in a file, and that there may be more."""
+
+    def __init__(self) -> None:
+        self._has_said = False
+
+    def __call__(self, what: str) -> None:
+        if not self._has_said:
+            self._has_said = True
+            logger.warning("in the records, %s; there may be more of this kind", what)
 
 
 def nodes_of(db: sqlite3.Connection, run_id: str, fingerprint: str) -> dict[str, int]:
@@ -104,8 +136,16 @@ def credited(db: sqlite3.Connection, span: Span) -> Iterator[tuple[Credit, str]]
         f" WHERE {condition} GROUP BY credits.verdict, credits.node, calls.model"
         " ORDER BY credits.verdict, credits.node, calls.model"
     )
+    warn = _Once()
     for run, node, model, source, score, weight in db.execute(query, values):
+        if not _is_share(score) or not _is_share(weight):
+            warn(f"feedback on run {run!r} has a score of {score!r} and is passed over")
+            continue
         yield Credit(run_id=run, node=node, score=score, weight=weight, source=source), model
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1
 
 
 def shapes(db: sqlite3.Connection, span: Span) -> tuple[Shape, ...]:

@@ -32,7 +32,7 @@ from graphroute.ir.feedback import Credit, Feedback
 from graphroute.ir.record import CallRecord
 from graphroute.ir.storage import MAX_AGE_DAYS, MAX_ROWS
 from graphroute.ir.tally import Shape, Span, Tally
-from graphroute.store import read, rows, schema, write
+from graphroute.store import read, schema, write
 from graphroute.store.background import Background
 from graphroute.store.read import Holdings
 from graphroute.store.tally import tally
@@ -157,10 +157,6 @@ class RecordStore:
     # -- the file
 
     def _write(self, items: Sequence[write.Item]) -> None:
-        if not self.keep_text:
-            items = [
-                rows.without_text(item) if isinstance(item, CallRecord) else item for item in items
-            ]
         try:
             self._write_once(items)
         except sqlite3.Error as fault:
@@ -173,7 +169,7 @@ class RecordStore:
         db = schema.opened(self.path)
         try:
             with _transaction(db):
-                write.Batch(db).write(items, refused=self._refused)
+                write.Batch(db, keep_text=self.keep_text).write(items, refused=self._refused)
                 now = self._clock()
                 if now - self._trimmed_at >= TRIM_EVERY_S:
                     write.trim(db, max_rows=self._max_rows, before_s=now - self._max_age_s)

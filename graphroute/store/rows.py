@@ -1,22 +1,26 @@
 """A `CallRecord` as a row and back; what has no column of its own goes to `more` as JSON.
 
 So a field that is added to `CallRecord` is kept from the first day, and a column is made for it
-when a report has to sum it up. Error texts and the reasons of checks may quote a prompt: without
-leave to keep text, the former are cut at their first colon, which leaves the exception's type, and
-the latter are dropped.
+when a report has to sum it up. A file may be of another version, or somebody may have changed it:
+what this version does not know is passed over, a figure that cannot be is left out, and only a row
+without what every record needs is none (`ValueError`).
+
+Error texts and the reasons of checks may quote a prompt: without leave to keep text, the former are
+cut at their first colon, which leaves the exception's type, and the latter are dropped.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, asdict, fields, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from graphroute.ir.record import Attempt, CallRecord
 from graphroute.ir.tally import bucket
-from graphroute.ir.verdict import Verdict
+from graphroute.ir.verdict import Verdict, verdict_of
 
 ESTIMATED, MOVED, FAILED, FAULT, CAPPED, CACHED = 1, 2, 4, 8, 16, 32
 """Bits of `flags`."""
@@ -31,12 +35,17 @@ PLAIN: Final = (
 )
 """Columns that hold a field as it is."""
 
+SHARES: Final = ("quality", "difficulty", "predicted_quality")
+"""Of those, what is in [0, 1] or not known."""
+
 COLUMNS: Final = ("run", "graph", "bucket", "flags", "prompt_sha", "more", *NAMES, *PLAIN)
 
 _ELSEWHERE = {"run_id", "graph", "graph_name", "thread", "prompt_sha", "prompt", "answer"}
 _ELSEWHERE |= {"is_estimated", *NAMES, *PLAIN}
 _MORE = tuple(f.name for f in fields(CallRecord) if f.name not in _ELSEWHERE)
 _DEFAULTS = {f.name: f.default for f in fields(CallRecord)}
+_MAY_LACK = {*SHARES, "baseline_nano", "step", "iteration", "predicted_cost_nano", "predicted_s"}
+_Kind = TypeVar("_Kind", Attempt, Verdict)
 _MOST = 10**12
 """Largest number kept, a thousand dollars in nano-dollars: a million of them still add up."""
 
@@ -100,12 +109,18 @@ def flags(record: CallRecord) -> int:
 def record_of(found: Mapping[str, Any], names: Mapping[int, str]) -> CallRecord:
     """The record that a row was made of; `found` also has run_id, thread, graph and texts."""
     more = json.loads(found["more"] or "{}")
-    known = {name: value for name, value in more.items() if name in _MORE}
-    known["attempts"] = tuple(Attempt(**a) for a in known.get("attempts", ()))
-    known["verdicts"] = tuple(Verdict(**v) for v in known.get("verdicts", ()))
+    if not isinstance(more, dict):
+        raise ValueError("more is no object")
+    known = {name: value for name, value in more.items() if name in _MORE and _is_kind(name, value)}
+    known["attempts"] = tuple(_made(Attempt, known.get("attempts")))
+    known["verdicts"] = tuple(map(verdict_of, _made(Verdict, known.get("verdicts"))))
     named: dict[str, Any] = {name: names.get(found[name]) for name in NAMES}
     named["served"] = named["served"] or ""  # rows from before there was the column
-    plain = {name: found[name] for name in PLAIN}
+    if lacking := [name for name in ("node", "model", "why") if named[name] is None]:
+        raise ValueError(f"no {lacking[0]}")
+    plain: dict[str, Any] = {name: _bounded(name, found[name]) for name in PLAIN}
+    if lacking := [name for name in PLAIN if plain[name] is None and name not in _MAY_LACK]:
+        raise ValueError(f"no {lacking[0]}")
     sha = found["prompt_sha"]
     return CallRecord(
         run_id=found["run_id"],
@@ -113,13 +128,32 @@ def record_of(found: Mapping[str, Any], names: Mapping[int, str]) -> CallRecord:
         graph_name=found["name"],
         thread=found["thread"],
         is_estimated=bool(found["flags"] & ESTIMATED),
-        prompt_sha="" if sha is None else sha.hex(),
+        prompt_sha=sha.hex() if isinstance(sha, bytes) else "",
         prompt=found["prompt"],
         answer=found["answer"],
         **named,
         **plain,
         **known,
     )
+
+
+def _made(kind: type[_Kind], values: object) -> Iterator[_Kind]:
+    """Of a list those with all that `kind` needs; a field that it does not know is passed over."""
+    for each in values if isinstance(values, list) else ():
+        if isinstance(each, dict):
+            with suppress(TypeError):  # a field that it needs is missing
+                yield kind(**{f.name: each[f.name] for f in fields(kind) if f.name in each})
+
+
+def _is_kind(name: str, value: object) -> bool:
+    """Whether a value out of `more` is of the kind that its field holds."""
+    match name:
+        case "attempts" | "verdicts":
+            return True  # read one by one
+        case "cap_tokens":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case _:
+            return isinstance(value, str)
 
 
 def clean(text: str) -> str:
@@ -160,9 +194,16 @@ def _digits(sha: str) -> bytes | None:
 
 
 def _bounded(name: str, value: Any) -> int | float | None:
-    """A number that a million of can be summed; ValueError for what is none, None stays None."""
+    """A number that a million of can be summed, None stays None.
+
+    What is no number is None where a record may lack it, for the call was paid all the same; else
+    it is a ValueError.
+    """
     if value is None:
         return None
-    if isinstance(value, (bool, str)) or not math.isfinite(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or (name in SHARES and not 0 <= value <= 1):
+        if name in _MAY_LACK:
+            return None
         raise ValueError(f"{name}={value!r} is no number")
     return max(-_MOST, min(_MOST, value))  # type: ignore[no-any-return]

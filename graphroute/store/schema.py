@@ -72,9 +72,13 @@ CELL_SUMS: Final = (
     ("retries", "{r}.retries"),
     ("predicted_quality_sum", "coalesce({r}.predicted_quality, 0.0)"),
     ("predicted", "({r}.predicted_quality IS NOT NULL)"),
-    ("quality_sum", "coalesce({r}.quality, 0.0)"),
-    ("square_sum", "coalesce({r}.quality * {r}.quality, 0.0)"),
-    ("judged", "({r}.quality IS NOT NULL)"),
+    # Whoever has written a row, nothing else than a share is a quality.
+    ("quality_sum", "CASE WHEN {r}.quality BETWEEN 0 AND 1 THEN {r}.quality ELSE 0.0 END"),
+    (
+        "square_sum",
+        "CASE WHEN {r}.quality BETWEEN 0 AND 1 THEN {r}.quality * {r}.quality ELSE 0.0 END",
+    ),
+    ("judged", "coalesce({r}.quality BETWEEN 0 AND 1, 0)"),
 )
 """What is summed of the calls (row `r`) of a graph and node on a model in a day."""
 
@@ -82,10 +86,24 @@ DAY: Final = "CAST({r}.started_s / 86400 AS INTEGER)"
 """Days since the epoch, UTC."""
 
 
-def _sums_kept() -> str:
-    """Sums per day that triggers keep: a report adds up thousands of rows, not a million."""
-    names = [name for name, _ in CELL_SUMS]
-    key = "graph, node, model, day"
+_CELL: Final = "graph, node, model, day"
+_SUMMED: Final = ", ".join(f"sum({expr.format(r='calls')})" for _, expr in CELL_SUMS)
+
+
+def _cells() -> str:
+    """The table of sums per day: a report adds up thousands of rows, not a million."""
+    sums = ", ".join(f"{name} NUMERIC NOT NULL" for name, _ in CELL_SUMS)
+    return f"""
+CREATE TABLE cells (
+    graph INTEGER NOT NULL, node INTEGER NOT NULL, model INTEGER NOT NULL, day INTEGER NOT NULL,
+    {sums}, PRIMARY KEY ({_CELL})) WITHOUT ROWID;
+INSERT INTO cells SELECT graph, node, model, {DAY.format(r="calls")}, {_SUMMED}
+    FROM calls GROUP BY 1, 2, 3, 4;
+"""
+
+
+def _triggers() -> str:
+    """What keeps those sums."""
 
     def values(row: str) -> str:
         exprs = (expr.format(r=row) for _, expr in CELL_SUMS)
@@ -94,20 +112,13 @@ def _sums_kept() -> str:
     def changed(sign: str, row: str) -> str:
         return ", ".join(f"{name} = {name} {sign} {expr.format(r=row)}" for name, expr in CELL_SUMS)
 
-    grown = ", ".join(f"{name} = {name} + excluded.{name}" for name in names)
+    grown = ", ".join(f"{name} = {name} + excluded.{name}" for name, _ in CELL_SUMS)
     old = "graph = OLD.graph AND node = OLD.node AND model = OLD.model AND day = " + DAY.format(
         r="OLD"
     )
-    summed = ", ".join(f"sum({expr.format(r='calls')})" for _, expr in CELL_SUMS)
     return f"""
-CREATE TABLE cells (
-    graph INTEGER NOT NULL, node INTEGER NOT NULL, model INTEGER NOT NULL, day INTEGER NOT NULL,
-    {", ".join(f"{name} NUMERIC NOT NULL" for name in names)},
-    PRIMARY KEY ({key})) WITHOUT ROWID;
-INSERT INTO cells SELECT graph, node, model, {DAY.format(r="calls")}, {summed}
-    FROM calls GROUP BY 1, 2, 3, 4;
 CREATE TRIGGER calls_grow AFTER INSERT ON calls BEGIN
-    INSERT INTO cells VALUES ({values("NEW")}) ON CONFLICT ({key}) DO UPDATE SET {grown};
+    INSERT INTO cells VALUES ({values("NEW")}) ON CONFLICT ({_CELL}) DO UPDATE SET {grown};
 END;
 CREATE TRIGGER calls_shrink AFTER DELETE ON calls BEGIN
     UPDATE cells SET {changed("-", "OLD")} WHERE {old};
@@ -118,8 +129,41 @@ END;
 
 _SERVED = "ALTER TABLE calls ADD COLUMN served INTEGER"
 
-STEPS: Final = (_FIRST, _sums_kept(), _SERVED)
+
+def _mended() -> str:
+    """Files from when a verdict could be anything, and the same one be kept again and again.
+
+    The last that one source said of a run, or of a node of it, stands.
+    """
+    day = DAY.format(r="calls")
+    return f"""
+DROP TRIGGER calls_grow;
+DROP TRIGGER calls_shrink;
+DELETE FROM cells WHERE ({_CELL}) IN (
+    SELECT graph, node, model, {day} FROM calls WHERE NOT quality BETWEEN 0 AND 1);
+UPDATE calls SET quality = NULL WHERE NOT quality BETWEEN 0 AND 1;
+INSERT INTO cells SELECT graph, node, model, {day} AS on_day, {_SUMMED} FROM calls
+    WHERE NOT EXISTS (SELECT 1 FROM cells WHERE cells.graph = calls.graph
+        AND cells.node = calls.node AND cells.model = calls.model AND cells.day = {day})
+    GROUP BY graph, node, model, on_day;
+DELETE FROM verdicts WHERE NOT score BETWEEN 0 AND 1
+    OR id NOT IN (SELECT max(id) FROM verdicts GROUP BY run, node, source);
+DELETE FROM credits WHERE NOT score BETWEEN 0 AND 1 OR NOT weight BETWEEN 0 AND 1
+    OR verdict NOT IN (SELECT id FROM verdicts);
+{_triggers()}"""
+
+
+STEPS: Final = (_FIRST, _cells() + _triggers(), _SERVED, _mended())
 """`STEPS[n]` brings a file of version n to version n + 1; none is ever changed afterwards."""
+
+_MENDED: Final = 4
+"""The version in which verdicts are shares."""
+
+_SPOILT: Final = (
+    "SELECT (SELECT count(*) FROM calls WHERE NOT quality BETWEEN 0 AND 1)"
+    " + (SELECT count(*) FROM credits WHERE NOT score BETWEEN 0 AND 1)"
+)
+"""How much of what judges answers is none, in a file from before it was mended."""
 
 
 class NewerFile(Exception):
@@ -177,6 +221,7 @@ def _migrate(db: sqlite3.Connection, steps: tuple[str, ...]) -> None:
     try:
         # Another process may have done it while this one waited for the lock.
         (version,) = db.execute("PRAGMA user_version").fetchone()
+        spoilt = db.execute(_SPOILT).fetchone()[0] if 0 < version < _MENDED else 0
         for step in steps[version:]:
             for statement in _statements(step):
                 db.execute(statement)
@@ -186,6 +231,11 @@ def _migrate(db: sqlite3.Connection, steps: tuple[str, ...]) -> None:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+    if spoilt:
+        logger.warning(
+            "%d verdicts in the records had a score outside [0, 1]; they do not count any more",
+            spoilt,
+        )
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -116,7 +116,8 @@ def _credited(
         " credits.weight * count(*) / (SELECT count(*) FROM calls AS every"
         "   WHERE every.run = credits.run AND every.node = credits.node) AS w"
         " FROM credits JOIN calls ON calls.run = credits.run AND calls.node = credits.node"
-        f" WHERE {condition} GROUP BY credits.verdict, calls.node, calls.model"
+        f" WHERE {condition} AND credits.score BETWEEN 0 AND 1"
+        " GROUP BY credits.verdict, calls.node, calls.model"
         ") GROUP BY node, model, day"
     )
     return {(row[0], row[1], row[2]): row[3:] for row in db.execute(query, values)}

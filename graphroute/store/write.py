@@ -18,6 +18,15 @@ _INSERT = (
 )
 
 
+_OF_THE_ITEM = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""Errors of SQLite that say something of what was to be written, and nothing of the file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """Feedback on a run of one graph, with the credit that its nodes get of it."""
@@ -32,10 +41,13 @@ Item: TypeAlias = CallRecord | Judged | Shape
 
 
 class Batch:
-    """Writes items through one connection inside one transaction; ids are looked up once each."""
+    """Writes items through one connection inside one transaction; ids are looked up once each.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    keep_text: also what may hold a user's words
+    """
+
+    def __init__(self, db: sqlite3.Connection, *, keep_text: bool = False) -> None:
+        self._db, self._keep_text = db, keep_text
         self._names: dict[str, int] = {}
         self._graphs: dict[tuple[str, str], int] = {}
         self._runs: dict[tuple[str, int], int] = {}
@@ -51,10 +63,16 @@ class Batch:
                         self._judged(item)
                     case Shape():
                         self._shape(item)
-            except (TypeError, ValueError, OverflowError, sqlite3.IntegrityError) as fault:
+            except sqlite3.Error as fault:
+                if not isinstance(fault, _OF_THE_ITEM):
+                    raise  # the file cannot be written now; all of the batch waits
+                refused(fault)
+            except Exception as fault:  # whatever is wrong with one item, the others are kept
                 refused(fault)
 
     def _call(self, record: CallRecord) -> None:
+        if not self._keep_text:
+            record = rows.without_text(record)
         graph = self._graph(record.graph, record.graph_name)
         values = rows.row(
             record,

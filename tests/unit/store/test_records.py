@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from graphroute.ir.feedback import Credit, Feedback
 from graphroute.ir.record import AFTER_REFUSAL, Attempt, CallRecord
 from graphroute.ir.tally import Span
 from graphroute.ir.verdict import Verdict
+from graphroute.report.span import SpanReport
 from graphroute.store import rows, schema
 from graphroute.store.records import DAY_S, RecordStore
 from tests.unit.calls import NOW_S, call
@@ -355,6 +356,154 @@ def test_a_field_that_this_version_does_not_know_is_passed_over(store: RecordSto
     db.close()
     (found,) = store.records()
     assert found.cap_tokens == 5
+
+
+def changed(store: RecordStore, *statements: str) -> None:
+    """Do to the file what others may have done to it."""
+    assert store.flush()
+    with closing(sqlite3.connect(store.path)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+@pytest.mark.parametrize("where", ["$.verdicts[0].invented", "$.attempts[0].invented"])
+def test_so_is_one_of_a_verdict_or_an_attempt(store: RecordStore, where: str) -> None:
+    store.add(FULL)
+    changed(store, f"UPDATE calls SET more = json_set(more, '{where}', json('{{}}'))")
+    assert list(store.records()) == [rows.without_text(FULL)]
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ("more = json_set(more, '$.verdicts', 7)", {"verdicts": ()}),
+        ("more = json_set(more, '$.verdicts', json('[7, null, {}]'))", {"verdicts": ()}),
+        ("more = json_set(more, '$.attempts', json('[{\"model\": 1}]'))", {"attempts": ()}),
+        ("more = json_set(more, '$.cap_tokens', 'five')", {"cap_tokens": None}),
+        ("more = json_set(more, '$.error', json('[1]'))", {"error": None}),
+        ("more = json_set(more, '$.features', 5)", {"features": ""}),
+        ("difficulty = 7.5", {"difficulty": None}),
+        ("prompt_sha = 'text'", {"prompt_sha": ""}),
+    ],
+)
+def test_a_figure_that_cannot_be_is_left_out(
+    store: RecordStore, caplog: pytest.LogCaptureFixture, change: str, lost: dict[str, object]
+) -> None:
+    store.add(FULL)
+    changed(store, f"UPDATE calls SET {change}")
+    assert list(store.records()) == [replace(rows.without_text(FULL), **lost)]  # type: ignore[arg-type]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("quality", ["5.0", "-3.0", "9e999", "'good'"])
+def test_a_quality_that_is_none_is_not_believed(
+    store: RecordStore, caplog: pytest.LogCaptureFixture, quality: str
+) -> None:
+    store.add(call(quality=0.75))
+    store.add(call(run_id="r2", quality=0.75))
+    changed(store, f"UPDATE calls SET quality = {quality} WHERE id = 1")
+    assert [r.quality for r in store.records()] == [None, 0.75]
+    assert len(caplog.messages) == 1
+    row = SpanReport.of(store.tally(Span(since_s=NOW_S - 60))).totals
+    assert (row.calls, row.verdicts, row.quality) == (2, 1, 0.75)
+
+
+@pytest.mark.parametrize(
+    "change", ["more = '['", "more = '7'", "model = 999", "in_tokens = 'many'"]
+)
+def test_a_row_that_cannot_be_read_leaves_the_others(
+    store: RecordStore, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    for number in range(5):
+        store.add(call(run_id=f"r{number}", cap_tokens=5))
+    changed(store, f"UPDATE calls SET {change} WHERE id IN (2, 4)")
+    assert [r.run_id for r in store.records()] == ["r0", "r2", "r4"]
+    assert [r.run_id for r in store.records(limit=4)] == ["r2", "r4"]
+    assert [m for m in caplog.messages if "call 2 is passed over" in m] == caplog.messages[:1]
+    assert len(caplog.messages) == 2, "one for each question"
+
+
+def test_a_paid_call_is_kept_without_a_figure_that_it_may_lack(
+    store: RecordStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    nan = float("nan")
+    store.add(call(quality=nan, difficulty=-1.0, predicted_s=nan, predicted_cost_nano=nan))
+    (found,) = store.records()
+    assert found == call()
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"why": None},
+        {"node": ["draft"]},
+        {"prompt_sha": 7},
+        {"error": 7},
+        {"attempts": ("none",)},
+        {"run_id": object()},
+        {"took_s": "1"},
+    ],
+    ids=str,
+)
+def test_a_record_of_no_kind_leaves_the_others(
+    store: RecordStore, caplog: pytest.LogCaptureFixture, changes: dict[str, object]
+) -> None:
+    store.add(call(**changes))
+    store.add(call(run_id="good"))
+    assert store.flush()
+    assert [record.run_id for record in store.records()] == ["good"]
+    assert "a record cannot be stored" in caplog.text
+
+
+def test_feedback_that_cannot_be_stored_leaves_the_others(store: RecordStore) -> None:
+    for reason in (7, "fine"):
+        verdict = Verdict(score=1.0, passed=True, reason=reason)  # type: ignore[arg-type]
+        said = Feedback(run_id=f"r-{reason}", verdict=verdict)
+        store.judge(said, [], graph="f" * 16, graph_name="app")
+    store.add(call())
+    assert store.flush()
+    assert (store.holdings().calls, store.holdings().verdicts) == (1, 1)
+
+
+def old_store(path: Path, version: int) -> RecordStore:
+    """A file of an older version with a call of 0.75 and one of 5.0, and feedback of 7.0 and 1."""
+    with closing(schema.opened(path, steps=schema.STEPS[:version])) as old:
+        for number, text in enumerate(["draft", "user"], start=1):
+            old.execute("INSERT INTO names VALUES (?, ?)", (number, text))
+        old.execute(f"INSERT INTO graphs VALUES (1, 'app', '{'f' * 16}', NULL)")
+        for run, quality in ((1, 0.75), (2, 5.0)):
+            old.execute("INSERT INTO runs VALUES (?, ?, 1, '')", (run, f"r{run}"))
+            values = rows.row(call(), run=run, graph=1, name_id=lambda _: 1)
+            kept = dict(zip(rows.COLUMNS, values, strict=True)) | {"quality": quality}
+            if version < 3:
+                del kept["served"]
+            old.execute(
+                f"INSERT INTO calls ({', '.join(kept)}) VALUES ({rows.placeholders(kept)})",
+                tuple(kept.values()),
+            )
+        for verdict, (run, score) in enumerate([(1, 1.0), (2, 7.0)], start=1):
+            values = (verdict, run, 1, NOW_S, score, 1, 2, "")
+            old.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            old.execute("INSERT INTO credits VALUES (?, ?, 1, ?, 1.0)", (verdict, run, score))
+    return RecordStore(path, clock=lambda: NOW_S)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_what_older_versions_took_for_verdicts_does_not_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, version: int
+) -> None:
+    store = old_store(tmp_path / "records.sqlite3", version)
+    assert [r.quality for r in store.records()] == [0.75, None]
+    assert [c.score for c, _ in store.credits()] == [1.0]
+    for span in (Span(), Span(since_s=NOW_S - 60)):
+        row = SpanReport.of(store.tally(span)).totals
+        assert (row.calls, row.verdicts, row.judged, row.quality) == (2, 2, 2.0, 0.875)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("2 verdicts in the records had a score outside")
+    assert store.clear() == 2
+    assert store.tally().cells == ()
 
 
 def test_records_of_the_version_before_say_nobody_of_who_answered(tmp_path: Path) -> None:
