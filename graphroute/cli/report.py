@@ -82,9 +82,14 @@ def command(
     from graphroute.ir.tally import Span
     from graphroute.report.span import SpanReport
 
-    span = Span(
-        since_s=moment("--since", since), until_s=moment("--until", until), graph=graph, node=node
-    )
+    begin, end = moment("--since", since), moment("--until", until)
+    if begin is not None and end is not None and begin >= end:
+        raise InvalidValue(
+            f"--since {since} is not before --until {until}",
+            value=since,
+            next_step="change them over: 7d means seven days ago",
+        )
+    span = Span(since_s=begin, until_s=end, graph=graph, node=node)
     report = SpanReport.of(opened(store).tally(span))
     if as_csv:
         write(report.to_csv(), output)

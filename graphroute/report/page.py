@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 from graphroute.report.pareto import dots, plot
 from graphroute.report.picture import picture
-from graphroute.report.span_text import EMPTY, cells, day_cells, headline
+from graphroute.report.span_text import (
+    DAY_HEAD,
+    EMPTY,
+    TREND_HEAD,
+    cells,
+    day_cells,
+    headline,
+    trend_cells,
+)
 from graphroute.report.text import plural, saving_line, usd
 
 if TYPE_CHECKING:
     from graphroute.ir.tally import Shape
     from graphroute.report.span import Day, Row, SpanReport
+    from graphroute.report.trend import Trend
 
 _STYLE: Final = """
 :root{color-scheme:light dark}
@@ -34,7 +43,6 @@ _HEAD: Final = (
     *("node", "model", "calls", "cost", "saved (95 %)", "p50", "p95"),
     *("quality (95 %)", "planned", "notes"),
 )
-_DAY_HEAD: Final = ("day", "calls", "cost", "saved", "cached", "failed", "quality")
 
 
 def page(report: SpanReport) -> str:
@@ -49,7 +57,8 @@ def page(report: SpanReport) -> str:
             + _section("Nodes and models", _table(_HEAD, _main_rows(report)))
             + "".join(_graph(shape, report.nodes, report.rows) for shape in report.shapes)
             + _section("Cost and quality", plot(dots(report.rows)))
-            + _section("Per day (UTC)", _trend(report.days))
+            + _section("Per day (UTC)", _days(report.days))
+            + _section("Earlier days and later ones", _trends(report.trends))
             + _section("Calls that went elsewhere than planned", _reasons(report))
         )
     return (
@@ -89,7 +98,7 @@ def _graph(shape: Shape, nodes: Sequence[Row], rows: Sequence[Row]) -> str:
     return _section(f"Graph {shape.name}", picture(shape, told))
 
 
-def _trend(days: Sequence[Day]) -> str:
+def _days(days: Sequence[Day]) -> str:
     """A bar of cost for each day, and the table."""
     if not days:
         return ""
@@ -105,7 +114,11 @@ def _trend(days: Sequence[Day]) -> str:
         f'<svg viewBox="0 0 {len(days) * wide:.0f} 100" width="{len(days) * wide:.0f}" role="img"'
         f' aria-label="cost per day">{bars}</svg>'
     )
-    return chart + _table(_DAY_HEAD, map(day_cells, days))
+    return chart + _table(DAY_HEAD, map(day_cells, days))
+
+
+def _trends(trends: Sequence[Trend]) -> str:
+    return _table(TREND_HEAD, map(trend_cells, trends)) if trends else ""
 
 
 def _reasons(report: SpanReport) -> str:

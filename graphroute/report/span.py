@@ -25,6 +25,7 @@ from graphroute.ir.hints import NANO
 from graphroute.ir.intervals import wilson
 from graphroute.ir.tally import Cell, Gains, Shape, Tally, middle_s
 from graphroute.report.saving import MIN_RUNS, Saving, half_width_usd, summed
+from graphroute.report.trend import Trend, iso_day, trends
 
 SCHEMA: Final = "graphroute.span/1"
 
@@ -89,6 +90,7 @@ class SpanReport:
 
     since, until: as asked for, ISO 8601 in UTC, None for no bound; first, last: start of the calls
     rows: node × model; nodes, models: by one of them; days: in order, those with calls only
+    trends: what changed of each node × model with calls on two days or more
     reasons: why calls went elsewhere than planned: node, reason, calls
     """
 
@@ -103,6 +105,7 @@ class SpanReport:
     nodes: tuple[Row, ...]
     models: tuple[Row, ...]
     days: tuple[Day, ...]
+    trends: tuple[Trend, ...]
     reasons: tuple[tuple[str, str, int], ...]
     shapes: tuple[Shape, ...]
 
@@ -137,6 +140,7 @@ class SpanReport:
             nodes=_rows(tally, lambda cell: (cell.node, "")),
             models=_rows(tally, lambda cell: ("", cell.model)),
             days=_days(cells),
+            trends=trends(cells),
             reasons=tuple(
                 sorted(
                     ((node, why, calls) for (node, why), calls in tally.reasons.items()),
@@ -177,9 +181,9 @@ class SpanReport:
         return span_text.plain(self)
 
     def __rich__(self) -> Any:
-        from graphroute.report import span_text
+        from graphroute.report import terminal
 
-        return span_text.table(self)
+        return terminal.Tables(self)
 
 
 def quantile(buckets: Mapping[int, int], share: float) -> float | None:
@@ -274,7 +278,7 @@ def _day(number: int, cells: list[Cell]) -> Day:
     compared, judged = sum(c.compared for c in cells), sum(c.judged for c in cells)
     saved = sum(c.baseline_nano - c.compared_nano for c in cells) / NANO
     return Day(
-        day=(_iso(number * 86_400.0) or "")[:10],
+        day=iso_day(number),
         calls=sum(c.calls for c in cells),
         cost_usd=sum(c.cost_nano for c in cells) / NANO,
         saved_usd=saved if compared else None,

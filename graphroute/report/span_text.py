@@ -1,4 +1,4 @@
-"""A report over a span as plain lines and, for the command line, as tables."""
+"""A report over a span in words: lines, and the cells of its tables."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Final
 from graphroute.report.text import plural, saving_line, usd
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from graphroute.report.span import Day, Row, SpanReport
+    from graphroute.report.trend import Trend
 
-SHOWN_DAYS: Final = 14
-"""Days of the trend that are printed, the latest; JSON and HTML have all."""
+SHOWN: Final = 14
+"""Days, and lines of trends and reasons, that are printed; JSON and HTML have all."""
 
 EMPTY: Final = "no model call is recorded in this span"
 
-_HEAD: Final = (
+HEAD: Final = (
     *("node", "model", "calls", "cost", "saved", "p50", "p95", "quality", "planned", "notes"),
 )
-_TERMINAL: Final = (*("node", "model", "calls", "cost", "saved", "p50", "p95", "quality", "notes"),)
-_DAY_HEAD: Final = ("day", "calls", "cost", "saved", "cached", "failed", "quality")
-_WORDS: Final = ("node", "model", "notes", "day")
+SHORT_HEAD: Final = tuple(name for name in HEAD if name != "planned")
+TREND_HEAD: Final = (
+    *("node", "model", "since", "quality", "change", "cost a call", "time a call"),
+)
+DAY_HEAD: Final = ("day", "calls", "cost", "saved", "cached", "failed", "quality")
 
 
 def plain(report: SpanReport) -> str:
@@ -33,12 +34,41 @@ def plain(report: SpanReport) -> str:
         lines.append(saving_line(report.saving))
     for row in (*report.rows, report.totals):
         name = f"{row.node} on {row.model}" if row.node else "all"
-        facts = zip(_HEAD[2:], cells(row)[2:], strict=True)
+        facts = zip(HEAD[2:], cells(row)[2:], strict=True)
         lines.append(f"{name}: " + ", ".join(f"{what} {said}" for what, said in facts if said))
-    lines += [
-        f"{node}: {why}, {plural(calls, 'call')} moved" for node, why, calls in report.reasons
-    ]
-    return "\n".join(lines)
+    return "\n".join((*lines, *map(trend_line, report.trends), *reason_lines(report)))
+
+
+def reason_lines(report: SpanReport) -> list[str]:
+    """Why calls went elsewhere than planned."""
+    return [f"{node}: {why}, {plural(calls, 'call')} moved" for node, why, calls in report.reasons]
+
+
+def trend_line(trend: Trend) -> str:
+    """`draft on weak, since 2026-11-24: quality 0.90 → 0.60, change -0.30 (-0.45 to -0.12), …`."""
+    node, model, since, *told = trend_cells(trend)
+    facts = zip(TREND_HEAD[3:], told, strict=True)
+    return f"{node} on {model}, since {since}: " + ", ".join(f"{a} {b}" for a, b in facts if b)
+
+
+def trend_cells(trend: Trend) -> tuple[str, ...]:
+    """A trend's values as they are shown, under `TREND_HEAD`."""
+    was, now = trend.before, trend.after
+    quality = ""
+    if was.quality is not None and now.quality is not None:
+        quality = f"{was.quality:.2f} → {now.quality:.2f}"
+    change = ""
+    if trend.change is not None and trend.change_low is not None and trend.change_high is not None:
+        change = f"{trend.change:+.2f} ({trend.change_low:+.2f} to {trend.change_high:+.2f})"
+    return (
+        trend.node,
+        trend.model,
+        trend.since,
+        quality,
+        change,
+        f"{usd(was.cost_usd)} → {usd(now.cost_usd)}",
+        f"{seconds(was.time_s)} → {seconds(now.time_s)}",
+    )
 
 
 def headline(report: SpanReport) -> str:
@@ -68,7 +98,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def short_cells(row: Row) -> tuple[str, ...]:
-    """The same for a terminal's width: half an interval for money, bounds without their zero."""
+    """Under `SHORT_HEAD`, for a terminal's width: of money half an interval."""
     saved = "" if row.saved_usd is None else usd(row.saved_usd)
     if row.saved_usd is not None and row.saved_high_usd is not None:
         saved += f" ±{usd(row.saved_high_usd - row.saved_usd).lstrip('$')}"
@@ -130,39 +160,3 @@ def notes(row: Row) -> str:
         f"tokens of {row.estimated:,} estimated" if row.estimated else "",
     )
     return ", ".join(filter(None, found))
-
-
-def table(report: SpanReport) -> Group:
-    """The same for a terminal, with the trend of the latest days."""
-    from rich.console import Group
-    from rich.markup import escape
-    from rich.table import Table
-    from rich.text import Text
-
-    if not report.totals.calls:
-        return Group(Text(EMPTY))
-
-    def grid(title: str, head: tuple[str, ...]) -> Table:
-        shown = Table(title=title, title_justify="left", header_style="bold", expand=False)
-        for name in head:
-            is_text = name in _WORDS
-            shown.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text)
-        return shown
-
-    main = grid("", _TERMINAL)
-    for row in report.rows:
-        main.add_row(*map(escape, short_cells(row)))
-    main.add_row("all", *map(escape, short_cells(report.totals)[1:]), style="bold")
-    parts: list[Text | Table] = [Text(headline(report)), main]
-    if len(report.days) > 1:
-        trend = grid(f"per day (UTC, the latest {SHOWN_DAYS})", _DAY_HEAD)
-        for day in report.days[-SHOWN_DAYS:]:
-            trend.add_row(*map(escape, day_cells(day)))
-        parts.append(trend)
-    if report.saving:
-        parts.append(Text(saving_line(report.saving)))
-    parts += [
-        Text(f"{node}: {plural(calls, 'call')} moved ({why})")
-        for node, why, calls in report.reasons[:10]
-    ]
-    return Group(*parts)

@@ -58,6 +58,7 @@ def test_an_empty_span_is_no_error(ran: Command) -> None:
     "words",
     [
         ["report", "--since", "soon"],
+        ["report", "--since", "1h", "--until", "7d"],
         ["report", "--json", "--csv"],
         ["report", "run.json", "--since", "7d"],
         ["report", "run.json", "--html"],

@@ -182,6 +182,35 @@ def test_the_terminal_shows_names_as_they_are() -> None:
     assert "0.80 (0." in told
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 129, 130, 200])
+def test_no_width_hides_who_a_row_is_of(width: int) -> None:
+    from rich.console import Console
+
+    console = Console(width=width, record=True, file=io.StringIO())
+    rows = (cell(model="llamacpp:gemma-3-270m", retries=2), cell(node="extract", model="weak"))
+    console.print(SpanReport.of(tally(*rows)))
+    told = console.export_text()
+    assert max(map(len, told.splitlines())) <= width
+    for said in ("draft", "llamacpp:gemma-3", "extract", "weak", "0.80", "$0.00001", "tried again"):
+        assert said in told, said
+
+
+def test_a_page_a_terminal_and_the_lines_tell_of_trends() -> None:
+    from rich.console import Console
+
+    later = {"day": 20_001, "quality_sum": 2.0, "cost_nano": 30_000, "took_s": 10.0}
+    report = SpanReport.of(tally(cell(), cell(**later), cell(node="once")))
+    said = ["0.80 → 0.20", "-0.60", "2024-10-05", "$0.000001 → $0.000003", "0.5 s → 1 s"]
+    (trend,) = report.trends
+    assert (trend.node, trend.since) == ("draft", "2024-10-05")
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(report)
+    told = " ".join(console.export_text().split())
+    for text in (str(report), report.to_html(), told):
+        assert [each for each in said if each not in text] == []
+    assert json.loads(report.to_json())["trends"][0]["after"]["quality"] == pytest.approx(0.2)
+
+
 def test_lines_name_every_row_and_reason() -> None:
     report = SpanReport.of(tally(cell(failed=2, cached=3), reasons={("draft", "budget"): 4}))
     told = str(report)
