@@ -16,12 +16,16 @@ once (`long_values`). The order of dictionaries and sets does not count, the typ
 
 What has no canonical form (functions, models, open files, values that contain themselves) is an
 `Unkeyable`, which says where in the value it is.
+
+`exact` tells more apart, all that code handed the value may see of it: the order of a dictionary,
+which fields of a pydantic object were given, and whether two places hold one object or two.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from graphroute.runtime.canonical_kinds import PLAIN, rule_for
@@ -30,7 +34,13 @@ from graphroute.runtime.unkeyable import Unkeyable
 VERSION: Final = b"graphroute.value/2\n"
 """Part of every digest: a change of how values are written makes old keys unfindable."""
 
+EXACT: Final = b"graphroute.exact-value/1\n"
+"""The same for `exact`."""
+
 MAX_DEPTH: Final = 100
+
+_UNCHANGING: Final = (tuple, frozenset)
+"""Besides `PLAIN`: of two equal ones nobody can change one and not the other."""
 
 Messages = Literal["said", "whole"]
 """Whether a message counts by what was said in it, or by all its fields, ids and usage too."""
@@ -51,6 +61,35 @@ def digest(value: object, *, messages: Messages = "said") -> str:
     return hashlib.sha256(canonical(value, messages=messages)).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """A digest by `exact`, and the objects in the value that can change, in one order."""
+
+    digest: str
+    objects: tuple[object, ...] = field(repr=False)
+
+
+def exact(value: object, *, messages: Messages = "said") -> Exact:
+    """SHA-256 of all that code may tell of `value`; `Unkeyable` as for `digest`.
+
+    The inside of sets, keys and messages counts by value alone, and so does the order of a set,
+    which no two processes share.
+
+    >>> exact({"a": 1, "b": 2}).digest == exact({"b": 2, "a": 1}).digest
+    False
+    >>> one = [1]
+    >>> exact([one, one]).digest == exact([[1], [1]]).digest
+    False
+    """
+    writer = Writer(messages=messages, names={}, is_exact=True)
+    writer.seen = {}
+    writer.write(value)
+    return Exact(
+        digest=hashlib.sha256(b"".join((EXACT, *writer.out))).hexdigest(),
+        objects=tuple(item for _, item in writer.seen.values()),
+    )
+
+
 def canonical(
     value: object, *, messages: Messages = "said", names: Mapping[str, str] | None = None
 ) -> bytes:
@@ -64,11 +103,24 @@ def canonical(
 
 
 class Writer:
-    """Collects the parts of one stream."""
+    """Collects the parts of one stream.
 
-    def __init__(self, *, messages: Messages, names: Mapping[str, str], depth: int = 0) -> None:
+    is_exact: the order of dictionaries counts
+    seen: objects that were written, by id, each with its number and kept alive, so that no other
+        gets its id; None where only values count
+    """
+
+    def __init__(
+        self,
+        *,
+        messages: Messages,
+        names: Mapping[str, str],
+        depth: int = 0,
+        is_exact: bool = False,
+    ) -> None:
         self.out: list[bytes] = []
-        self.messages, self.names = messages, names
+        self.messages, self.names, self.is_exact = messages, names, is_exact
+        self.seen: dict[int, tuple[int, object]] | None = None
         self._depth = depth
 
     def write(self, value: object) -> None:
@@ -79,6 +131,12 @@ class Writer:
             return
         if self._depth >= MAX_DEPTH:
             raise Unkeyable(f"nested deeper than {MAX_DEPTH} levels, or it contains itself")
+        if self.seen is not None and not isinstance(value, _UNCHANGING):
+            number = len(self.seen)
+            first, _ = self.seen.setdefault(id(value), (number, value))
+            if first != number:
+                # Its parts follow again: what contains itself is found by its depth.
+                self.tag("=", first)
         self._depth += 1
         rule_for(kind)(self, value)
         self._depth -= 1
@@ -98,9 +156,10 @@ class Writer:
                 raise fault.inside(f"[{number}]") from None
 
     def pairs(self, tag: str, values: Mapping[Any, object]) -> None:
-        """Add keys and values, whose order does not count."""
+        """Add keys and values, whose order does not count, but for an exact stream."""
         self.tag(tag, len(values))
-        for raw, key in sorted(((self._alone(key), key) for key in values), key=_first):
+        keys = [(self._alone(key), key) for key in values]
+        for raw, key in keys if self.is_exact else sorted(keys, key=_first):
             self.out.append(raw)
             try:
                 self.write(values[key])
@@ -110,12 +169,12 @@ class Writer:
     def fields(self, tag: str, name: str, values: Mapping[str, object]) -> None:
         """Add an object by the name of its class and its fields."""
         self.tag(tag, name)
-        for field in sorted(values):
-            self.tag(".", field)
+        for part in sorted(values):
+            self.tag(".", part)
             try:
-                self.write(values[field])
+                self.write(values[part])
             except Unkeyable as fault:
-                raise fault.inside(f".{field}") from None
+                raise fault.inside(f".{part}") from None
         self.tag("/")
 
     def bag(self, tag: str, values: Iterable[object]) -> None:
@@ -127,7 +186,9 @@ class Writer:
     def _alone(self, value: object) -> bytes:
         if (plain := PLAIN.get(type(value))) is not None:
             return plain(value)
-        writer = Writer(messages=self.messages, names=self.names, depth=self._depth)
+        writer = Writer(
+            messages=self.messages, names=self.names, depth=self._depth, is_exact=self.is_exact
+        )
         writer.write(value)
         return b"".join(writer.out)
 

@@ -159,10 +159,13 @@ def _slice(writer: Writer, value: slice) -> None:
 
 
 def _message(writer: Writer, value: BaseMessage) -> None:
+    # A message given again is put together anew, so what its parts share is not kept.
+    seen, writer.seen = writer.seen, None
     if writer.messages == "said":
         writer.fields("m", KINDS.get(value.type, value.type), said(value, writer.names))
     else:
         writer.fields("M", _name(type(value)), whole(value))
+    writer.seen = seen
 
 
 def _pydantic(writer: Writer, value: BaseModel) -> None:
@@ -170,6 +173,11 @@ def _pydantic(writer: Writer, value: BaseModel) -> None:
     for more in (value.__pydantic_extra__, value.__pydantic_private__):
         parts |= more or {}
     writer.fields("P", _name(type(value)), parts)
+    if writer.is_exact:
+        # `exclude_unset` tells what was given, and a dump the order of what came besides.
+        given, extra = value.model_fields_set, value.__pydantic_extra__ or {}
+        writer.items("ps", sorted(given), len(given))
+        writer.items("px", extra, len(extra))
 
 
 def _dataclass(writer: Writer, value: Any) -> None:

@@ -37,7 +37,7 @@ class Entry:
     """One result.
 
     body: what `results.load` needs, which changes it
-    reads: what was read, with its digests
+    reads: what was read, with its digests; ties: objects that two parts of it share
     cost_nano, took_s: of the computation, with the model calls in it
     """
 
@@ -45,6 +45,7 @@ class Entry:
     reads: tuple[tuple[str, str, str], ...]
     cost_nano: int
     took_s: float
+    ties: tuple[str, ...] = ()
 
 
 def dump_entry(entry: Entry) -> bytes:
@@ -56,6 +57,7 @@ def dump_entry(entry: Entry) -> bytes:
             "reads": [list(part) for part in entry.reads],
             "cost_nano": entry.cost_nano,
             "took_s": entry.took_s,
+            "ties": list(entry.ties),
         },
     )
 
@@ -72,6 +74,7 @@ def load_entry(raw: bytes, *, key: str = "") -> Entry | None:
             reads=tuple((str(k), str(n), str(d)) for k, n, d in found["reads"]),
             cost_nano=int(found["cost_nano"]),
             took_s=float(found["took_s"]),
+            ties=tuple(map(str, found.get("ties", ()))),
         )
     except (stored.DamagedEntry, LookupError, TypeError, ValueError, AttributeError) as fault:
         logger.warning("cached node output %.16s is not used: %s", key or "?", fault)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from graphroute.ir.node_cache import Tracing
-from graphroute.runtime.canonical import Messages, digest
+from graphroute.runtime.canonical import Messages, exact
 from graphroute.runtime.node_cache.reads import (
     ALL,
     NAMES,
@@ -32,6 +32,7 @@ class State:
     def __init__(self, value: Any, *, messages: Messages) -> None:
         self.value, self._messages = value, messages
         self._digests: dict[Read, str] = {}
+        self._inside: dict[Read, tuple[object, ...]] = {}
 
     def digest(self, part: Read) -> str:
         """The digest of a part; taken once, before the node runs and may change what it reads."""
@@ -43,12 +44,14 @@ class State:
     def _digest(self, part: Read) -> str:
         if part == ALL and _is_plain(self.value):
             # Put together from its keys, so that what is digested already counts.
-            each = (f"{key!r} {self.digest(('key', key))}" for key in sorted(self.value))
-            return _hash("\n".join(("all", *each)))
+            parts: list[Read] = [("key", key) for key in self.value]
+            return _hash("\n".join(("all", self.key("", parts))))
         value = self.part(part)
         if value is _MISSING:
             return "missing"
-        return digest(value, messages=self._messages)
+        found = exact(value, messages=self._messages)
+        self._inside[part] = found.objects
+        return found.digest
 
     def part(self, part: Read) -> Any:
         """The value of a part."""
@@ -58,13 +61,27 @@ class State:
         if kind == "attribute":
             return getattr(self.value, name, _MISSING)
         if kind == "names":
-            return sorted(map(repr, self.value)) if isinstance(self.value, dict) else _MISSING
+            return list(map(repr, self.value)) if isinstance(self.value, dict) else _MISSING
         return self.value
 
     def key(self, base: str, reads: Iterable[Read]) -> str:
         """The key of a result that hangs on these parts."""
-        each = (f"{kind} {name!r} {self.digest((kind, name))}" for kind, name in reads)
-        return _hash("\n".join((base, *each)))
+        parts = list(reads)
+        each = (f"{kind} {name!r} {self.digest((kind, name))}" for kind, name in parts)
+        return _hash("\n".join((base, *each, *self.ties(parts))))
+
+    def ties(self, reads: Iterable[Read]) -> tuple[str, ...]:
+        """Which objects are in two of these parts; those twice in one count in its digest."""
+        first: dict[int, str] = {}
+        found = []
+        for part in reads:
+            self.digest(part)
+            place = "{} {!r}".format(*part)
+            for number, item in enumerate(self._inside.get(part, ())):
+                here = f"{place} {number}"
+                if (there := first.setdefault(id(item), here)) != here:
+                    found.append(f"{here} is {there}")
+        return tuple(found)
 
     def traced(self, tracing: Tracing) -> tuple[Any, Reads]:
         """What to give the node, and where its reads are written down."""
@@ -92,9 +109,10 @@ class State:
 
     def is_unchanged(self, reads: Iterable[Read]) -> bool:
         """Whether what was read still is what it was before the node ran."""
+        parts = tuple(reads)
         try:
             fresh = State(self.value, messages=self._messages)
-            return all(fresh.digest(part) == self.digest(part) for part in reads)
+            return fresh.key("", parts) == self.key("", parts)
         except TypeError:
             return False
 

@@ -236,6 +236,9 @@ class Visit:
             for kind, name, was in entry.reads:
                 if self.state.digest((kind, name)) != was:  # type: ignore[arg-type]
                     return None
+            parts: list[Read] = [(kind, name) for kind, name, _ in entry.reads]  # type: ignore[misc]
+            if self.state.ties(parts) != entry.ties:
+                return None
         except TypeError:
             return None
         return self._given(entry, "an equal visit at the same time")
@@ -329,6 +332,7 @@ class Visit:
             reads=tuple((*part, self.state.digest(part)) for part in reads),
             cost_nano=sum(call.cost_nano for call in calls),
             took_s=took_s,
+            ties=self.state.ties(reads),
         )
         return dump_entry(entry)
 

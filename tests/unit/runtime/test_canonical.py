@@ -30,7 +30,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel, PrivateAttr
 
-from graphroute.runtime.canonical import MAX_DEPTH, digest
+from graphroute.runtime.canonical import MAX_DEPTH, digest, exact
 from graphroute.runtime.unkeyable import Unkeyable
 
 
@@ -59,6 +59,10 @@ class Model(BaseModel):
     x: float
     y: float = 0.0
     _hidden: int = PrivateAttr(default=1)
+
+
+class Extra(BaseModel, extra="allow"):
+    pass
 
 
 class Other(BaseModel):
@@ -115,11 +119,16 @@ DISTINCT: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def test_no_two_different_values_share_a_digest() -> None:
+def told(value: Any) -> str:
+    return exact(value).digest
+
+
+@pytest.mark.parametrize("told", [digest, told], ids=["digest", "exact"])
+def test_no_two_different_values_share_a_digest(told: Callable[[Any], str]) -> None:
     seen: dict[str, Any] = {}
     for value in DISTINCT:
         for form in (value, ["in a list", value], {"in a dict": value}):
-            key = digest(form)
+            key = told(form)
             assert key not in seen, f"{form!r} and {seen[key]!r}"
             seen[key] = form
 
@@ -146,6 +155,60 @@ def test_equal_values_have_equal_digests_whatever_they_are_made_of() -> None:
     assert digest(memoryview(b"ab")) == digest(b"ab")
     assert digest(Model(x=1)) == digest(Model(x=1, y=0.0)), "as pydantic has it"
     assert digest(AIMessage("a").text) == digest("a")
+
+
+def twice(item: Any) -> tuple[Any, Any]:
+    """One object at two places, and two equal ones."""
+    return [item, {"again": item}], [item, {"again": deepcopy(item)}]
+
+
+def test_exact_digests_tell_order() -> None:
+    for one, other in (
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (MappingProxyType({"a": 1, "b": 2}), MappingProxyType({"b": 2, "a": 1})),
+        (Counter(a=1, b=2), Counter(b=2, a=1)),
+        (Point(1, seen=[{"a": 1, "b": 2}]), Point(1, seen=[{"b": 2, "a": 1}])),  # type: ignore[list-item]
+        (
+            AIMessage("", tool_calls=[{"name": "f", "args": {"a": 1, "b": 2}, "id": "1"}]),
+            AIMessage("", tool_calls=[{"name": "f", "args": {"b": 2, "a": 1}, "id": "1"}]),
+        ),
+        (Extra.model_validate({"a": 1, "b": 2}), Extra.model_validate({"b": 2, "a": 1})),
+        (Model(x=1), Model(x=1, y=0.0)),
+    ):
+        assert digest(one) == digest(other)
+        assert told(one) != told(other), one
+    again = {"a": 1, "b": 2}
+    assert told(again) == told(dict(again))
+    assert told({2, 1, "a", None}) == told({None, "a", 1, 2})
+
+
+def test_exact_digests_tell_one_object_from_two() -> None:
+    changing: tuple[Any, ...] = (
+        [1],
+        {"a": 1},
+        {1},
+        Point(1),
+        Model(x=1),
+        np.ones(2),
+        HumanMessage("a"),
+    )
+    for item in changing:
+        one, two = twice(item)
+        assert digest(one) == digest(two)
+        assert told(one) != told(two), item
+        assert told(one) == told(deepcopy(one))
+    fixed: tuple[Any, ...] = (1, "a", (1, ("b",)), frozenset({1}), Pair(1), None)
+    for item in fixed:
+        one, two = twice(item)
+        assert told(one) == told(two), "nobody can change one and not the other"
+
+
+def test_exact_digests_give_the_objects_that_can_change_in_one_order() -> None:
+    inner, message = [1], HumanMessage(["a"])
+    value = {"b": (inner, message), "a": inner}
+    found = exact(value).objects
+    assert len(found) == 3
+    assert all(a is b for a, b in zip(found, (value, inner, message), strict=True))
 
 
 def test_messages_count_by_what_was_said_or_whole() -> None:
@@ -208,6 +271,8 @@ def test_what_has_no_form_is_refused_with_its_place(value: object, why: str) -> 
     assert caught.value.path.startswith("['state'][1].x")
     with pytest.raises(Unkeyable):
         digest(((value,), 1))
+    with pytest.raises(Unkeyable, match=why):
+        exact([value])
 
 
 def test_depth_up_to_the_limit_is_taken() -> None:
@@ -294,3 +359,6 @@ def identity(value: Any) -> Any:
 @given(one=VALUES, other=VALUES)
 def test_digests_are_equal_exactly_where_values_are(one: Any, other: Any) -> None:
     assert (digest(one) == digest(other)) == (identity(one) == identity(other))
+    if digest(one) != digest(other):
+        assert told(one) != told(other)
+    assert told(one) == told(deepcopy(one))
