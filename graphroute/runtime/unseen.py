@@ -1,17 +1,19 @@
 """Keep a checked call's answers from the readers of the run's stream until one of them stands.
 
-LangGraph shows messages (`stream_mode="messages"`) by a handler among the callbacks of a call. In a
-call whose answer may be refused, a stand-in takes that handler's place: it notes what LangChain
-tells of each model, and the handler hears of it when it is known which answer stands.
+Tokens are shown by handlers among the callbacks of a call. In a call whose answer may be refused a
+stand-in takes the place of each: it notes what LangChain tells of each model, and the handler hears
+of it when it is known which answer stands.
 
-```
- cheap: start … end ──► noted ── refused: never told
-  dear: start … end ──► noted ── stands:  start, the answer in one piece, end
-```
+| | a call that is refused | the one that stands |
+|---|---|---|
+| `stream_mode="messages"` | nothing | start, the answer in one piece, end |
+| `astream_events`, `astream_log` | start; end | start; the answer in one piece, end |
+| any other callback | everything, when it is | everything, when it is |
 
-So the answer comes as if its model had been asked alone: once, with the metadata of its own call,
-and under the id by which LangGraph knows it again in what the node returns. Callbacks of any other
-kind are told of every call, when it is made.
+What stands after the semicolon is told when it is known. So the answer comes as if its model had
+been asked alone: once, with the metadata of its own call, and under the id by which LangGraph knows
+it again in what the node returns. Events tell of the refused calls too, for their usage is told by
+their ends.
 """
 
 from __future__ import annotations
@@ -48,25 +50,21 @@ def handlers_of(callbacks: Callbacks) -> Sequence[BaseCallbackHandler]:
 
 
 class _StandIn:
-    """In the place of one handler that shows messages, for one call of a model.
+    """In the place of one handler that shows tokens, for one call of a model.
 
     Everything that is not said here is the handler's own. A model may itself call models: the call
-    is the one that starts first and ends last, and of those within nothing is shown.
+    is the one that starts first and ends last, and of those within no token is shown.
     """
 
     def __init__(self, reader: BaseCallbackHandler) -> None:
         self.reader = reader
-        self._start: _Told | None = None
-        self._end: _Told | None = None
+        self._ends: list[_Told] = []
 
     def __getattr__(self, name: str) -> Any:
         # By these LangChain knows a reader of tokens, for whom it has the model send them.
         if name.startswith(("tap_output", "__")):
             raise AttributeError(name)
         return getattr(self.reader, name)
-
-    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
-        self._start = self._start or _Told("on_chat_model_start", args, kwargs)
 
     def on_llm_new_token(self, *_args: Any, **_kwargs: Any) -> None:
         """Untold: it cannot be unsaid."""
@@ -75,19 +73,44 @@ class _StandIn:
         """Untold, as the token."""
 
     def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
-        self._end = _Told("on_llm_end", args, kwargs)
+        self._ends.append(_Told("on_llm_end", args, kwargs))
+
+    def told(self, message: AIMessage | None) -> Iterator[_Told]:
+        """What the handler has yet to hear; `message` where it is the answer that stands."""
+        yield from self._ends[:-1]
+        if message is not None and self._ends:
+            yield from _pieces(self.reader, message, self._ends[-1].kwargs)
+        yield from self._ends[-1:]
+
+
+class _MessagesStandIn(_StandIn):
+    """In the place of a handler that shows whole messages too: it hears of no other call."""
+
+    def __init__(self, reader: BaseCallbackHandler) -> None:
+        super().__init__(reader)
+        self._start: _Told | None = None
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self._start = self._start or _Told("on_chat_model_start", args, kwargs)
 
     def on_llm_error(self, *_args: Any, **_kwargs: Any) -> None:
         """Untold, as the start."""
 
     def told(self, message: AIMessage | None) -> Iterator[_Told]:
-        """What the handler is to hear, where `message` is the answer that stands."""
-        if message is None or self._start is None or self._end is None:
+        if message is None or self._start is None or not self._ends:
             return
         yield self._start
-        yield from _pieces(self.reader, message, self._end.kwargs)
+        kwargs = self._ends[-1].kwargs
+        yield from _pieces(self.reader, message, kwargs)
         result = LLMResult(generations=[[ChatGeneration(message=message)]])
-        yield _Told("on_llm_end", (result,), self._end.kwargs)
+        yield _Told("on_llm_end", (result,), kwargs)
+
+
+def _stand_in(handler: BaseCallbackHandler) -> _StandIn | None:
+    """For a handler that shows tokens; None for any other."""
+    if shows_messages(handler):
+        return _MessagesStandIn(handler)
+    return _StandIn(handler) if hasattr(handler, "tap_output_aiter") else None
 
 
 def _pieces(
@@ -127,9 +150,11 @@ class Unseen:
     _standing: _Attempt | None = None
 
     def before(self, callbacks: Callbacks) -> Callbacks:
-        """`callbacks` for the next attempt, with a stand-in for each that shows messages."""
+        """`callbacks` for the next attempt, with a stand-in for each that shows tokens."""
         known = {
-            id(each): _StandIn(each) for each in handlers_of(callbacks) if shows_messages(each)
+            id(each): stand_in
+            for each in handlers_of(callbacks)
+            if (stand_in := _stand_in(each)) is not None
         }
         self._attempts.append(_Attempt(list(known.values())))
         if not known:
@@ -177,7 +202,8 @@ class Unseen:
             self.until.append(self)
             self.until = None
             return
-        for attempt in self._attempts:
+        attempts, self._attempts = self._attempts, []
+        for attempt in attempts:
             message = attempt.message if attempt is self._standing else None
             for stand_in in attempt.stand_ins:
                 for told in stand_in.told(message):

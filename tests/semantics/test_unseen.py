@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -381,3 +381,108 @@ def test_a_model_that_is_asked_by_generate_is_told_why_the_answer_was_refused() 
     said = [message.text for message in case.dear.calls[0].messages]
     assert said[:2] == [QUESTION, "41 it is"]
     assert "41 is odd" in said[2]
+
+
+VERSIONS: list[Literal["v1", "v2"]] = ["v1", "v2"]
+OLD = pytest.mark.filterwarnings("ignore:astream_:DeprecationWarning")
+"""LangChain's older protocols, which are still read."""
+
+
+async def _model_events(graph: Any, version: Literal["v1", "v2"]) -> list[tuple[str, str, str]]:
+    """Kind, run and text of each event of a model."""
+    said = []
+    async for event in graph.astream_events({}, version=version):
+        kind = event["event"].removeprefix("on_chat_model_")
+        if kind != event["event"]:
+            data = event["data"]
+            message = data.get("chunk") or data.get("output")
+            if isinstance(message, dict):  # v1 tells the whole result
+                message = message["generations"][0][0]["message"]
+            said.append((kind, event["run_id"], message.text if message else ""))
+    return said
+
+
+@pytest.mark.parametrize("kind", sorted(NODES))
+@OLD
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_events_show_the_answer_that_stands_and_tell_of_every_call(
+    version: Literal["v1", "v2"], kind: str
+) -> None:
+    case = Case(NODES[kind](RETURNS["text"]))
+    said = await _model_events(case.fast, version)
+    assert case.is_a_cascade()
+    calls = len(case.cheap.calls) + len(case.dear.calls)
+    assert [text for what, _, text in said if what == "stream" and text] == ["42 it is"]
+    assert [what for what, _, _ in said].count("start") == calls
+    ends = [text for what, _, text in said if what == "end"]
+    assert ends == ["41 it is"] * len(case.cheap.calls) + ["42 it is"]
+    last = said[-1][1]
+    assert [what for what, run, _ in said if run == last] == ["start", "stream", "end"]
+
+
+@OLD
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_events_of_the_model_that_stands_are_those_of_the_plain_graph(
+    version: Literal["v1", "v2"],
+) -> None:
+    case = Case(_ainvoking(RETURNS["message"]))
+    plain = await _model_events(case.plain, version)
+    fast = await _model_events(case.fast, version)
+
+    def kinds(said: list[tuple[str, str, str]]) -> list[str]:
+        return list(dict.fromkeys(what for what, run, _ in said if run == said[-1][1]))
+
+    def shown(said: list[tuple[str, str, str]]) -> str:
+        return "".join(text for what, _, text in said if what == "stream")
+
+    assert (kinds(fast), shown(fast)) == (kinds(plain), shown(plain))
+
+
+@OLD
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_earlier_answer_that_stands_is_the_one_that_events_show(
+    version: Literal["v1", "v2"],
+) -> None:
+    def closeness(messages: list[BaseMessage], reply: AIMessage) -> float:
+        return 0.4 if "41" in reply.text else 0.1
+
+    case = Case(_ainvoking(RETURNS["text"]), dear="13", verify=closeness)
+    said = await _model_events(case.fast, version)
+    assert [text for what, _, text in said if what == "stream"] == ["41 it is"]
+    assert {text for what, _, text in said if what == "end"} == {"41 it is", "13"}
+
+
+@OLD
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_of_a_node_that_is_run_again_events_show_what_stands(
+    version: Literal["v1", "v2"],
+) -> None:
+    case = _checked_as_a_whole(RETURNS["text"], is_async=True)
+    said = await _model_events(case.fast, version)
+    assert [text for what, _, text in said if what == "stream"] == ["42 it is"]
+    calls = len(case.cheap.calls) + len(case.dear.calls)
+    assert [what for what, _, _ in said].count("end") == calls
+
+
+async def test_events_tell_the_end_of_refused_calls_also_where_the_next_one_fails() -> None:
+    case = Case(_ainvoking(RETURNS["text"]))
+    case.dear.replies = [ValueError("out of order")]
+    events, said = case.fast.astream_events({}, version="v2"), []
+
+    async def read() -> None:
+        while True:
+            said.append((await anext(events))["event"])
+
+    with pytest.raises(ValueError, match="out of order"):
+        await read()
+    assert said.count("on_chat_model_end") == len(case.cheap.calls)
+    assert "on_chat_model_stream" not in said
+
+
+@OLD
+async def test_the_patches_of_a_log_show_no_refused_token() -> None:
+    case = Case(_ainvoking(RETURNS["text"]))
+    ops = [each async for patch in case.fast.astream_log({}) for each in patch.ops]
+    assert case.is_a_cascade()
+    shown = [each["value"] for each in ops if "/streamed_output_str/" in each["path"]]
+    assert shown == ["42 it is"]

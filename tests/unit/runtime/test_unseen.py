@@ -15,8 +15,8 @@ from graphroute.runtime.unseen import Unseen, handlers_of
 ONE, TWO = UUID(int=1), UUID(int=2)
 
 
-class StreamMessagesHandler(BaseCallbackHandler):
-    """Has the name of LangGraph's own, and notes what it hears."""
+class Counting(BaseCallbackHandler):
+    """A callback that shows nothing, and notes what it hears."""
 
     run_inline = True
 
@@ -32,6 +32,10 @@ class StreamMessagesHandler(BaseCallbackHandler):
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
         self.heard.append(("end", response.generations[0][0].text))
 
+
+class Events(Counting):
+    """Shows tokens, as LangChain's own for `astream_events`."""
+
     def tap_output_iter(self, run_id: UUID, output: Any) -> Any:
         return output
 
@@ -39,8 +43,8 @@ class StreamMessagesHandler(BaseCallbackHandler):
         return output
 
 
-class Counting(StreamMessagesHandler):
-    """A callback of another kind."""
+class StreamMessagesHandler(Events):
+    """Has the name of LangGraph's own."""
 
 
 def _asked(callbacks: Any, text: str, run_id: UUID) -> AIMessage:
@@ -68,21 +72,31 @@ def test_only_the_answer_that_stands_is_told_and_others_hear_all_at_once() -> No
 
 
 async def test_an_earlier_answer_may_stand() -> None:
-    reader, unseen = StreamMessagesHandler(), Unseen()
+    reader, events, unseen = StreamMessagesHandler(), Events(), Unseen()
     answers = []
     for text, run_id in (("no", ONE), ("yes", TWO)):
-        answers.append(_asked(unseen.before([reader]), text, run_id))
+        answers.append(_asked(unseen.before([reader, events]), text, run_id))
         unseen.answered(answers[-1])
     unseen.stands(answers[0])
     await unseen.atell()
     assert reader.heard == [("start", ONE), ("token", "no"), ("end", "no")]
+    begun = [("start", ONE), ("start", TWO)]
+    assert events.heard == [*begun, ("token", "no"), ("end", "no"), ("end", "yes")]
+
+
+def test_events_tell_of_a_refused_call_without_its_tokens_and_only_once() -> None:
+    events, unseen = Events(), Unseen()
+    unseen.answered(_asked(unseen.before([events]), "no", ONE))
+    assert events.heard == [("start", ONE)]
+    unseen.tell()
+    unseen.tell()
+    assert events.heard == [("start", ONE), ("end", "no")]
 
 
 def test_without_an_answer_that_stands_nothing_is_told() -> None:
     reader, unseen = StreamMessagesHandler(), Unseen()
     answer = _asked(unseen.before([reader]), "no", ONE)
     unseen.answered(answer)
-    unseen.tell()
     unseen.stands(answer)
     unseen.falls()
     unseen.tell()
