@@ -187,6 +187,7 @@ def optimize(
         batch_service=service_for,
         keep_text=job.kept.keep_text,
         features=retraining.features(options, base),
+        chances=learning.chances(past, there.walked.graph),
     )
     if records is not None:
         records.describe(keeping.shape_of(made))
@@ -201,6 +202,7 @@ def optimize(
         policy.plan = made
         policy.catalog, policy.own = now.pool.catalog, now.pool.own
         policy.open, policy.chats = now.pool.open, now.pool.chats
+        policy.chances = learning.chances(past, now.walked.graph, policy.records, policy.credits)
         return made
 
     learnt = learning.begun(

@@ -32,11 +32,13 @@ from graphroute.ir.node_class import class_of
 from graphroute.ir.quality import success
 from graphroute.ir.record import CallRecord
 from graphroute.ir.tally import Span
+from graphroute.ir.verdict import Chance
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
 from graphroute.learners._loop import Learning
 from graphroute.learners._retrainer import Retrainer
 from graphroute.learners._sums import parts_of
+from graphroute.learners._sureness import curves, pairs_of
 from graphroute.learners._watch import Watch
 from graphroute.promoted import PlanJournal
 from graphroute.protocols import DriftDetector, Learner, StepScorer
@@ -68,10 +70,13 @@ def _no_evidence() -> Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What earlier runs of a graph left: the latest calls, and judged answers by (node, model)."""
+    """What earlier runs of a graph left: the latest calls, judged answers by (node, model), and
+    what feedback said of a node in a run, with the model that had served it.
+    """
 
     records: tuple[CallRecord, ...] = ()
     evidence: Table = field(default_factory=_no_evidence)
+    credits: tuple[tuple[Credit, str], ...] = ()
 
 
 def stated(learn: object) -> Learn | None:
@@ -98,7 +103,8 @@ def past_of(
     def joint() -> Past:
         own = LearnedProfile(parts=parts_of(records, credited))
         parts = joined(own, LearnedProfile(parts=imported)).parts
-        return Past(records=records, evidence=_evidence(parts, options or Learn()))
+        evidence = _evidence(parts, options or Learn())
+        return Past(records=records, evidence=evidence, credits=credited)
 
     return _readable(joint, Past(records=records))
 
@@ -140,6 +146,18 @@ def _evidence(parts: Sequence[Part], rates: Learn) -> Table:
         for key, each in sums.items()
         if each.answers > 0
     }
+
+
+def chances(
+    past: Past, graph: Graph, records: Sequence[CallRecord] = (), given: Sequence[Credit] = ()
+) -> dict[tuple[str, str], Chance]:
+    """By node and model, how many answers are good that the model was so sure of.
+
+    records, given: the calls of this process, and the feedback on them
+    """
+    credited = (*past.credits, *((credit, "") for credit in given))
+    classes = {node.name: class_of(node) for node in graph.nodes if node.may_call_model}
+    return dict(curves(pairs_of((*past.records, *records), credited), classes))
 
 
 def levelled(evidence: Table, graph: Graph, catalog: Catalog, scorer: StepScorer) -> Table:

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from graphroute import Model, RouteHints, optimize, verify
+from graphroute.ir.sureness import USUAL
 from graphroute.providers.scripted import ScriptedChat
+from graphroute.store import background
 
 
 class State(TypedDict, total=False):
@@ -44,7 +46,7 @@ class Pool:
         self.dear = ScriptedChat(name="dear", replies=["dear"])
         self.seen: list[AIMessage] = []
 
-    def optimized(self, *, check: Any = None, node: Any = None, **more: Any) -> Any:
+    def graph(self, node: Any = None) -> Any:
         def ask(state: State) -> State:
             self.seen.append(self.dear.invoke("Which?"))
             return {"answer": self.seen[-1].text}
@@ -53,6 +55,11 @@ class Pool:
         builder.add_node("ask", node or ask)
         builder.add_edge(START, "ask")
         builder.add_edge("ask", END)
+        return builder.compile()
+
+    def optimized(
+        self, *, check: Any = None, node: Any = None, graph: Any = None, **more: Any
+    ) -> Any:
         hints = RouteHints(
             verify=check or verify.confidence(), min_quality=0.8, max_output_tokens=8
         )
@@ -60,9 +67,8 @@ class Pool:
             Model("scripted:cheap", self.cheap, price_in_usd=1, price_out_usd=1, quality=0.6),
             Model("scripted:dear", self.dear, price_in_usd=20, price_out_usd=20, quality=0.95),
         ]
-        return optimize(
-            builder.compile(), models=models, objective="cost", nodes={"ask": hints}, **more
-        )
+        made = graph or self.graph(node)
+        return optimize(made, models=models, objective="cost", nodes={"ask": hints}, **more)
 
 
 @pytest.fixture
@@ -214,3 +220,22 @@ def test_what_is_no_probability_is_refused_where_it_is_written(wrong: Any) -> No
 
     with pytest.raises(InvalidValue, match="at_least"):
         verify.confidence(at_least=wrong)
+
+
+def test_feedback_moves_what_counts_as_sure_enough(pool: Callable[..., Pool]) -> None:
+    here = pool(0.9)
+    check = verify.confidence(at_least=USUAL(0.9) - 0.01)
+    dear = here.dear
+    graph = here.graph(lambda state: {"answer": dear.invoke("Which?").text})
+    fast = here.optimized(graph=graph, check=check, cache=False)
+    assert fast.invoke({})["answer"] == "cheap", "as a rule, that is sure enough"
+    for number in range(30):
+        fast.invoke({})
+        fast.feedback(fast.last_run_id, number % 5 < 2, node="ask")
+    assert not here.dear.calls
+    fast.replan()
+    assert fast.invoke({})["answer"] == "dear"
+    assert "by earlier runs" in fast.records[-2].verdicts[0].reason
+    background.flush_all()
+    again = here.optimized(graph=graph, check=check, cache=False)
+    assert again.invoke({})["answer"] == "dear", "the store remembers it"
