@@ -50,7 +50,7 @@ def command(
         typer.Option(
             "--judge",
             metavar="MODEL",
-            help="Judges where neither a reference nor verify= does; not paid from the budget.",
+            help="Judges where neither a reference nor verify= does; paid from the budget.",
         ),
     ] = None,
     score: Annotated[

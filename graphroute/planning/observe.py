@@ -33,6 +33,9 @@ MOST_WAYS = 64
 FEW_CALLS = 5.0
 """Calls that the mean of all models at a node counts as beside those of one model."""
 
+_TRUTH = "reference"
+"""Source of the verdict on an answer that was compared with the right one, and not checked."""
+
 _ROUND = "…"
 """The end of a way that goes round and round without any record."""
 
@@ -80,7 +83,7 @@ def _check_usd(records: Iterable[CallRecord]) -> dict[str, float]:
     for r in records:
         if r.is_check:
             spent[r.node] += r.cost_nano
-        elif any(verdict.is_known for verdict in r.verdicts):
+        elif any(v.is_known and v.source != _TRUTH for v in r.verdicts):
             decided[r.node] += 1
     return {node: spent[node] / NANO / count for node, count in decided.items()}
 

@@ -20,10 +20,11 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphroute import serving
 from graphroute.compilation import Compilation, Inventory
 from graphroute.errors import BudgetExceeded
+from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
-from graphroute.pool import Pool
+from graphroute.pool import Pool, looked_up
 from graphroute.profiling.calls import RecordedCall
 from graphroute.profiling.examples import Example
 from graphroute.runtime import hook, lineage, router
@@ -66,6 +67,10 @@ class Alone(Course):
         """No other call waits for its part."""
         return 1.0
 
+    def needed_nano(self) -> float:
+        """Nothing has to be left for steps to come."""
+        return 0.0
+
     def per_call_nano(self, node: str) -> float:  # noqa: ARG002 - the same for all
         """All of it."""
         return 1.0
@@ -102,6 +107,7 @@ class Replayer:
 
     hints: facts about nodes; answers: of this session, so that an equal call is not paid twice
     is_async: the graph's nodes must be awaited
+    judges: models that checks ask and that are not in the pool, once they are looked up
     """
 
     graph: Any
@@ -111,6 +117,7 @@ class Replayer:
     ledger: Ledger
     answers: Answers | None = None
     is_async: bool = False
+    judges: dict[str, ModelSpec] = field(default_factory=dict)
 
     def run(self, example: Example, models: Mapping[str, str], *, run_id: str) -> Ran:
         """Run the graph on an input with these models; never raises what the graph raises."""
@@ -152,7 +159,12 @@ class Replayer:
             return Reply()
         return Reply(record=_as_profile(heard[-1].record), heard=heard[-1])
 
-    def _policy(self, models: Mapping[str, str], tap: Tap) -> Fixed:
+    def payer(self, call: RecordedCall) -> RunHandle:
+        """What a check of this call's answer asks models by: on the profile's own budget."""
+        handle = self._handle(self._policy({}, None), call.run_id)
+        return handle.for_check(node=call.node, step=None, thread="", must_stay=call.is_private)
+
+    def _policy(self, models: Mapping[str, str], tap: Tap | None) -> Fixed:
         limit = self.ledger.limit_nano
         return Fixed(
             models=models,
@@ -166,6 +178,8 @@ class Replayer:
             chats=self.pool.chats,
             answers=self.answers,
             tap=tap,
+            look_up=looked_up,
+            _looked_up=self.judges,
         )
 
     def _handle(self, policy: Policy, run_id: str) -> RunHandle:

@@ -26,6 +26,7 @@ from graphroute.profiling.journal import Journal
 from graphroute.profiling.judging import end_score, judged
 from graphroute.profiling.outcome import NodeOutcome, RunOutcome
 from graphroute.profiling.replayer import Ran, Replayer
+from graphroute.runtime import verifying
 from graphroute.runtime.tap import Heard
 
 Score = Callable[[Any, Example], float]
@@ -166,14 +167,20 @@ class Session:
     # -- single calls
 
     def verdict(self, call: RecordedCall, heard: Heard) -> Verdict | None:
-        """What reference, check or judge say of an answer."""
-        return judged(
-            call.messages,
-            heard.answer,
-            reference=self.reference(call),
-            check=self.check_of(call.node),
-            judge=self.judge,
-        )
+        """What reference, check or judge say of an answer; what a model is asked for it is paid."""
+        payer = self.replayer.payer(call)
+        with verifying.within(payer):
+            found = judged(
+                call.messages,
+                heard.answer,
+                reference=self.reference(call),
+                check=self.check_of(call.node),
+                judge=self.judge,
+            )
+        for asked in payer.policy.records:
+            if self.keep is not None:
+                self.keep(asked)
+        return found
 
     def ask(self, call: RecordedCall, model: str) -> NodeOutcome | None:
         """Replay a call on a model; None where the money does not suffice for it."""
