@@ -7,22 +7,28 @@ call ─► planned model ─► answer ─► the graph goes on
 
 One call at a time, on a thread of its own; what comes while that one is busy is not asked, so the
 machine is never given more than one call too many, and no run waits. Nothing is recorded, billed or
-shown. Only nodes with a check that are neither pinned nor private.
+shown, so a check that would have to pay a model says nothing here. Only nodes with a check that are
+neither pinned nor private.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from graphroute.ir.catalog import ModelSpec
 from graphroute.runtime import dialect, verifying
+from graphroute.runtime.course import Course
+from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.policy import Policy
 from graphroute.runtime.request import read
+from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.tap import Heard
 
 logger = logging.getLogger(__name__)
@@ -86,13 +92,23 @@ class Shadow:
             reply = _answer(heard, chat, spec)
             check = self._policy.hints_for(heard.record.node).verify
             if check is not None:
-                verdict = verifying.verdict(check, heard.messages, reply)
+                with verifying.within(_without_money(self._policy, heard.record.node)):
+                    verdict = verifying.verdict(check, heard.messages, reply)
                 if verdict.quality is not None:
                     self._learn(heard.record.node, spec.name, verdict.quality)
         except Exception as fault:  # a model that cannot answer is no fault of the graph
             logger.info("shadow call of %s: %s: %s", spec.name, type(fault).__name__, fault)
         finally:
             self._busy.release()
+
+
+def _without_money(policy: Policy, node: str) -> RunHandle:
+    """What a check here may ask models by: nothing that costs, and nothing that is recorded."""
+    unrecorded = replace(policy, sink=None, tap=None, _records=deque(maxlen=0))
+    run = RunHandle(
+        policy=unrecorded, ledger=Ledger(limit_nano=0), course=Course(policy.plan), run_id=""
+    )
+    return run.for_check(node=node, step=None, thread="", must_stay=False)
 
 
 def _answer(heard: Heard, chat: BaseChatModel, spec: ModelSpec) -> AIMessage:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import pytest
 from langgraph.graph import START, StateGraph
 
-from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan
+from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan, verify
 from graphroute.cli import run as command
 from graphroute.errors import ProviderUnavailable
 from graphroute.ir.verdict import Verdict
@@ -282,6 +282,36 @@ def test_nobody_is_asked_in_the_shadow_where_it_may_not_be(
     assert isinstance(home, ScriptedChat)
     assert {r.model for r in fast.records} == {"scripted:cloud"}
     assert not home.calls
+
+
+@pytest.mark.parametrize("price", [None, 1.0], ids=["local", "paid"])
+def test_nothing_is_spent_in_the_shadow_on_a_judge_either(
+    tmp_path: Path, price: float | None
+) -> None:
+    def honest(messages: Any) -> str:
+        return "A" if "A = good" in messages[-1].text else "B"
+
+    judge = ScriptedChat(name="judge", replies=honest)
+    graded = Model(
+        "scripted:judge",
+        judge,
+        local=price is None,
+        price_in_usd=price,
+        price_out_usd=price,
+        quality=0.1,
+    )
+    allowed = ("scripted:cloud", "scripted:home")
+    hints = {"draft": RouteHints(verify=verify.judge(judge), models=allowed)}
+    learn = Learn(explore_share=0.0, shadow=True, replan_after=10**6)
+    fast = fast_of([*local_pool(), graded], tmp_path, budget=None, learn=learn, nodes=hints)
+    for n in range(5):
+        fast.invoke({"text": f"question {n}"})
+        assert shadow_of(fast).wait()
+    records = [(record.model, record.is_check) for record in fast.records]
+    assert records.count(("scripted:judge", True)) == 10
+    assert len(records) == 15
+    asked_in_shadow = len(judge.calls) - 10
+    assert asked_in_shadow == (10 if price is None else 0)
 
 
 def test_a_shadow_that_fails_harms_nobody(tmp_path: Path) -> None:
