@@ -41,6 +41,7 @@ class Report:
 
     runs: runs with at least one call; totals: all calls, counted by model
     nodes: in the plan's order, then as they were met; models: dearest first
+    checks: what the checks of nodes asked models, by the node; no part of `nodes`
     saving: None where no own model's price is known
     fingerprint: of the planned graph, None if no plan was given
     alarms: drifts found while the graph ran, oldest first; only `optimize(learn=…)` looks for them
@@ -54,6 +55,7 @@ class Report:
     fingerprint: str | None = None
     planned: tuple[tuple[str, str], ...] = field(default=())
     alarms: tuple[Alarm, ...] = field(default=())
+    checks: tuple[Usage, ...] = field(default=())
 
     @classmethod
     def of(
@@ -65,24 +67,29 @@ class Report:
     ) -> Report:
         """Sum `records` up; `plan` gives the order of the nodes and what was planned."""
         planned = tuple((a.node, a.model) for a in plan.assignments) if plan else ()
+        order = [node for node, _ in planned]
         models = grouped(records, lambda r: r.model, lambda r: r.node)
+
+        def by_node(*, is_check: bool) -> tuple[Usage, ...]:
+            of_kind = [record for record in records if record.is_check == is_check]
+            return grouped(of_kind, lambda r: r.node, lambda r: r.model, order)
+
         return cls(
             runs=len({record.run_id for record in records}),
             totals=total("all", records, lambda r: r.model),
-            nodes=grouped(
-                records, lambda r: r.node, lambda r: r.model, [node for node, _ in planned]
-            ),
+            nodes=by_node(is_check=False),
             models=tuple(sorted(models, key=lambda usage: (-usage.cost_usd, usage.name))),
             saving=saving(records),
             fingerprint=plan.graph.fingerprint if plan else None,
             planned=planned,
             alarms=tuple(alarms),
+            checks=by_node(is_check=True),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of schema `graphroute.report/1`."""
         data = asdict(self)
-        for usage in (data["totals"], *data["nodes"], *data["models"]):
+        for usage in (data["totals"], *data["nodes"], *data["models"], *data["checks"]):
             usage["calls_by"] = dict(usage["calls_by"])
             usage["reasons"] = dict(usage["reasons"])
         data["planned"] = dict(data["planned"])
@@ -103,7 +110,8 @@ class Report:
         values = {key: value for key, value in data.items() if key != "schema"}
         try:
             values["planned"] = _pairs(values.get("planned", {}))
-            for group in ("nodes", "models"):
+            values.setdefault("checks", [])  # a report from before there were any
+            for group in ("nodes", "models", "checks"):
                 values[group] = [_usage(usage) for usage in values[group]]
             values["totals"] = _usage(values["totals"])
             return TypeAdapter(cls).validate_python(values)

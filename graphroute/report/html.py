@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from graphroute.report.text import notes, pairs, plural, saving_line, usd
+from graphroute.report.text import named, notes, pairs, plural, saving_line, usd
 
 if TYPE_CHECKING:
     from graphroute.report import Report
@@ -19,7 +19,8 @@ def page(report: Report) -> str:
     if not report.totals.calls:
         return "<p>no model call was made yet</p>"
     head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
-    body = "".join(_row(usage, "td") for usage in report.nodes) + _row(report.totals, "th")
+    body = "".join(_row(name, usage, "td") for name, usage in named(report))
+    body += _row(report.totals.name, report.totals, "th")
     saved = f"<p>{escape(saving_line(report.saving))}</p>" if report.saving else ""
     caption = f"{plural(report.totals.calls, 'call')} in {plural(report.runs, 'run')}"
     return (
@@ -28,9 +29,9 @@ def page(report: Report) -> str:
     )
 
 
-def _row(usage: Usage, cell: str) -> str:
+def _row(name: str, usage: Usage, cell: str) -> str:
     values = (
-        usage.name,
+        name,
         f"{usage.calls:,}",
         pairs(usage.calls_by),
         f"{usage.in_tokens:,}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from graphroute.report.saving import Saving
@@ -46,12 +47,18 @@ def plain(report: Report) -> str:
     if report.saving:
         lines.append(saving_line(report.saving))
     lines += [
-        f"{node.name}: {plural(node.calls, 'call')} ({pairs(node.calls_by)}), {_tokens(node)}, "
-        f"{usd(node.cost_usd)}, {node.time_s:.1f} s{notes(node, '; ')}"
-        for node in report.nodes
+        f"{name}: {plural(usage.calls, 'call')} ({pairs(usage.calls_by)}), {_tokens(usage)}, "
+        f"{usd(usage.cost_usd)}, {usage.time_s:.1f} s{notes(usage, '; ')}"
+        for name, usage in named(report)
     ]
     lines += [f"drift: {alarm}" for alarm in report.alarms]
     return "\n".join(lines)
+
+
+def named(report: Report) -> Iterator[tuple[str, Usage]]:
+    """What has a line of its own: the nodes, then what their checks asked models."""
+    yield from ((usage.name, usage) for usage in report.nodes)
+    yield from ((f"checks of {usage.name}", usage) for usage in report.checks)
 
 
 def saving_line(saving: Saving) -> str:
@@ -103,10 +110,10 @@ def table(report: Report) -> Group:
     shown = Table(title=None, header_style="bold", expand=False)
     for name in ("node", "calls", "models", "tokens in", "out", "cost", "time", "notes"):
         shown.add_column(name, justify="left" if name in ("node", "models", "notes") else "right")
-    for usage in (*report.nodes, report.totals):
+    for name, usage in (*named(report), (report.totals.name, report.totals)):
         is_total = usage is report.totals
         shown.add_row(
-            escape(usage.name),
+            escape(name),
             f"{usage.calls:,}",
             escape(pairs(usage.calls_by)),
             f"{usage.in_tokens:,}",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graphroute.errors import InvalidValue
-from graphroute.ir.record import AFTER_REFUSAL
+from graphroute.ir.record import AFTER_REFUSAL, CHECK
 from graphroute.report import Report
 from graphroute.report.text import usd
 from tests.unit.calls import call
@@ -34,6 +34,25 @@ def test_calls_are_summed_per_node_and_per_model() -> None:
     assert report.totals.time_s == pytest.approx(1.5)
     assert [usage.name for usage in report.models] == ["strong", "weak"]
     assert report.models[0].calls_by == (("check", 1),)
+
+
+def test_what_checks_asked_has_lines_of_its_own_and_counts_in_the_totals() -> None:
+    asked = call(model="judge", planned=None, why=CHECK, cost_nano=400, baseline_nano=0)
+    report = Report.of([asked, asked, call()])
+    assert [(usage.name, usage.calls) for usage in report.nodes] == [("draft", 1)]
+    assert [(usage.name, usage.calls, usage.calls_by) for usage in report.checks] == [
+        ("draft", 2, (("judge", 2),))
+    ]
+    assert (report.totals.calls, report.totals.moved_calls) == (3, 0)
+    assert report.totals.cost_usd == pytest.approx(1.8e-6)
+    assert report.saving is not None
+    # The graph itself would have asked no judge.
+    assert report.saving.saved_usd == pytest.approx((10_000 - 1_800) / 1e9)
+    assert "checks of draft: 2 calls (judge 2), 200 tokens in" in str(report)
+    assert "<td>checks of draft</td>" in report._repr_html_()
+    assert Report.from_dict(report.to_dict()) == report
+    older = {key: value for key, value in report.to_dict().items() if key != "checks"}
+    assert Report.from_dict(older) == replace(report, checks=())
 
 
 def test_saving_compares_only_what_can_be_compared() -> None:
