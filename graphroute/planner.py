@@ -18,7 +18,7 @@ from graphroute.ir.hints import Budget, Objective
 from graphroute.ir.plan import Plan
 from graphroute.ir.problem import Problem, Solution
 from graphroute.ir.profile import Profile
-from graphroute.planning import punctual
+from graphroute.planning import payable, punctual
 from graphroute.planning.decide import decide
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Known, Limits, check_deadline, check_memory, formulate
@@ -83,7 +83,8 @@ def make_plan(
     observed: what earlier runs showed of branches, loops and tokens; it replaces the priors
     qualities: by (node, model), what is known of them: a probability is taken as it is, `Evidence`
         (judged answers, `ir.evidence.evidence_of`) is weighed against the prior
-    checks: how far the check of a node can be trusted (`verify=`, or the step that ends its loop)
+    checks: how far the check of a node can be trusted (`verify=`, or the step that ends its loop);
+        what it costs is what `observed` says, where that says anything
     packings: by node, the models that may serve several of its tasks with one prompt
     prompt_scorer: what will look at the prompts, as the plan is to say it
 
@@ -105,12 +106,17 @@ def make_plan(
     search = _solver(solver)
     weighed = weigh(profile, catalog, qualities or {})
     profile = weighed.profile
-    known = Known(qualities=weighed.qualities, checks=checks or {}, packings=packings or {})
+    rates = _priced(checks or {}, facts.observed.check_usd)
+    known = Known(qualities=weighed.qualities, checks=rates, packings=packings or {})
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
     runs = simulate(facts, tuple(p.node for p in profile.nodes), seed=seed)
 
+    visits = tuple(p.visits for p in profile.nodes)
+
     def find(problem: Problem) -> Solution:
-        return search.solve(problem, time_limit_s=TIME_LIMIT_S)
+        return payable.solve(
+            problem, lambda each: search.solve(each, time_limit_s=TIME_LIMIT_S), visits
+        )
 
     @cache
     def after() -> Mapping[str, Mapping[str, float]]:
@@ -134,8 +140,17 @@ def make_plan(
             solution = find(problem)
         else:
             problem, solution = punctual.solve(problem, find, runs, seed)
+        told = payable.as_paid(problem, solution.choice, visits)
         made = decide(
-            facts, profile, catalog, problem, solution, budget=budget, seed=seed, runs=runs
+            facts,
+            profile,
+            catalog,
+            told,
+            solution,
+            budget=budget,
+            seed=seed,
+            runs=runs,
+            unpaid=problem,
         )
         made = replace(rounded(made), prompt_scorer=prompt_scorer)
         again = WhatIf(
@@ -150,3 +165,11 @@ def make_plan(
         return made
 
     return plan_under(budget, allowed, objective, "")
+
+
+def _priced(checks: Mapping[str, CheckRates], usd: Mapping[str, float]) -> dict[str, CheckRates]:
+    """The rates with what earlier checks have cost."""
+    priced = {
+        node: replace(checks.get(node, CheckRates()), cost_usd=cost) for node, cost in usd.items()
+    }
+    return {**checks, **priced}

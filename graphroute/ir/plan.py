@@ -139,6 +139,9 @@ class Assignment:
     fallbacks: the models that take over, in this order, where the chosen one cannot serve a call
     qualities: probability of a good answer of `model` alone and of each fallback, in that order
     judged: answers of the node that were judged in earlier runs, on which qualities rest
+    reach: of a cascade, the chance that a visit asks each of `then`, where money is no matter
+    so_far: of a cascade, probability of a good result where nobody is asked after `model`, after
+        the first of `then`, …; `quality` counts what runs can pay
     """
 
     node: str
@@ -168,6 +171,8 @@ class Assignment:
     batch: Annotated[int, Field(ge=1)] = 1
     qualities: tuple[Share, ...] = ()
     judged: Amount = 0.0
+    reach: tuple[Share, ...] = ()
+    so_far: tuple[Share, ...] = ()
 
     def model_for(self, iteration: int = 1) -> str:
         """The model of a round of the node's loop, the first being 1; other kinds have one."""

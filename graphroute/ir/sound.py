@@ -40,6 +40,10 @@ def _faults(plan: Plan) -> Iterator[tuple[str, str]]:
                 yield f"assignments.{i}", f"the plan lists no model {name!r}"
         if bool(each.then) != (each.kind in ("iterations", "cascade")):
             yield f"assignments.{i}.then", f"kind {each.kind!r} with {len(each.then)} later models"
+        if len(each.reach) not in (0, len(each.then)):
+            yield f"assignments.{i}.reach", f"{len(each.reach)} for {len(each.then)} later models"
+        if len(each.so_far) != (len(each.reach) and len(each.reach) + 1):
+            yield f"assignments.{i}.so_far", f"{len(each.so_far)} beside {len(each.reach)} in reach"
         if not each.complexity_low <= each.complexity <= each.complexity_high:
             yield f"assignments.{i}.complexity", "it is outside its own bounds"
     if plan.feasible and plan.infeasible is not None:

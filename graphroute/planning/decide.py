@@ -39,10 +39,12 @@ def decide(
     budget: Budget,
     seed: int,
     runs: Runs,
+    unpaid: Problem | None = None,
 ) -> Plan:
     """The plan; where the solution is infeasible it has no assignments and says why.
 
     runs: simulated runs, by which the tail of the cost and the chance to be in time are told
+    unpaid: the problem before it was put down what runs can pay of cascades; None: as `problem`
     """
     taints = {t.node: t for t in facts.taints}
     assignments = tuple(
@@ -52,6 +54,7 @@ def decide(
             k,
             taints.get(profile.nodes[i].node),
             facts.observed,
+            (unpaid or problem).option(i, k),
         )
         for i, k in enumerate(solution.choice)
     )
@@ -87,7 +90,7 @@ def decide(
 
 
 def _assignment(
-    case: Case, p: NodeProfile, k: int, taint: Taint | None, seen: Observed
+    case: Case, p: NodeProfile, k: int, taint: Taint | None, seen: Observed, whole: Option
 ) -> Assignment:
     problem, i = case.problem, case.row
     model = case.catalog.get(case.first(k))
@@ -128,6 +131,8 @@ def _assignment(
         # The first columns of a problem are its models, each by itself.
         qualities=tuple(case.quality(problem.models.index(m)) for m in (model.name, *instead)),
         judged=p.judged,
+        reach=whole.shares[1:] if whole.so_far else (),
+        so_far=whole.so_far,
     )
 
 

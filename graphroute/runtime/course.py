@@ -18,10 +18,11 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.hints import NANO
+from graphroute.ir.knapsack import Ladder, is_worth, ladder, of_visits
 from graphroute.ir.plan import Assignment, Plan
 from graphroute.ir.rest import Happened, Rest
 from graphroute.runtime import drift
@@ -101,6 +102,38 @@ class Course:
                 max(0.0, _once(a) - self._progress.visits(a.node)) * self.per_call_nano(a.node)
                 for a in self._planned.values()
             )
+
+    def asks_on(self, node: str, position: int, *, cost_nano: float, available_nano: float) -> bool:
+        """Whether a refused answer of `node` is worth asking the next model of its cascade.
+
+        Not where later steps need the money for their first answers, nor where they could gain
+        more with it on second answers of their own (`ir.knapsack`).
+        position: of the model in the cascade, from 0 for the first
+        """
+        room_nano = available_nano - self.needed_nano()
+        a = self._planned.get(node)
+        if a is None or not a.reach or cost_nano > room_nano:
+            return cost_nano <= room_nano
+        with self._lock:
+            first, *others = self._ladder(a)[position - 1 :]
+            later = [
+                each
+                for other in self._planned.values()
+                for each in of_visits(
+                    self._ladder(other), _once(other) - self._progress.visits(other.node)
+                )
+            ]
+        here = (replace(first, usd=cost_nano / NANO), *others)
+        return is_worth(here, later, room_nano / NANO)
+
+    def _ladder(self, a: Assignment) -> Ladder:
+        """The models of a cascade behind the first, at what they are expected to cost by now."""
+        return ladder(
+            usd=[self._outlook.call_nano(a, name) / NANO for name in a.then if a.reach],
+            reach=a.reach,
+            so_far=a.so_far,
+            weight=a.weight,
+        )
 
     def per_call_nano(self, node: str) -> float:
         """What one call of `node` is expected to cost, on the model that is due."""

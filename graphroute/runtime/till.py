@@ -200,15 +200,14 @@ class Till:
             excess=self._policy.excess(self._node, spec.name),
         )
 
-    def leaves_enough(self, spec: ModelSpec, call: router.CallFacts) -> bool:
-        """Whether a call on `spec`, at its least, leaves what later steps need.
-
-        For a call the run can do without: a second answer must not cost a later step its model,
-        but what later steps would spend on second answers of their own it may.
+    def asks_on(self, spec: ModelSpec, call: router.CallFacts, *, position: int) -> bool:
+        """Whether a refused answer is worth asking `spec`, at its least, which the run can do
+        without; position: of `spec` in the node's cascade, from 0 for the first.
         """
         if (available := self._ledger.available_nano) is None:
             return True
-        return available - self._bounds(spec, call).least >= self._course.needed_nano()
+        cost = self._bounds(spec, call).least
+        return self._course.asks_on(self._node, position, cost_nano=cost, available_nano=available)
 
     def _purse(self, amount_nano: int) -> Purse:
         """The limit that is reached, else (others have given money back by now) the closest."""

@@ -101,6 +101,11 @@ class Trial:
             return None
         return self.stages[self._next]
 
+    @property
+    def position(self) -> int:
+        """Where `next_model` stands in the stages, from 0 for the first."""
+        return self._next
+
     def times(self, model: str) -> int:
         """How often a model has answered this call already."""
         return sum(each.model == model for each in self.rounds)

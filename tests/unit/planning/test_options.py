@@ -254,6 +254,11 @@ def test_a_verify_hint_gets_a_cascade_within_the_budget() -> None:
     assert "where the check refuses the answer openai:big is asked" in made.explain("answer")
     poor = plan(g, usd=0.012, checks={"answer": CheckRates(cost_usd=1.0)})
     assert one(poor, "answer").kind == "single"
+    seen = plan(g, usd=0.012, observed=Observed(check_usd={"answer": 1.0}))
+    assert one(seen, "answer").kind == "single"
+    cheap = plan(g, usd=0.012, observed=Observed(check_usd={"answer": 1e-6}))
+    assert one(cheap, "answer").kind == "cascade"
+    assert one(cheap, "answer").cost_usd == pytest.approx(a.cost_usd + 1e-6)
 
 
 def test_no_cascade_promises_a_last_resort_that_no_run_can_pay() -> None:

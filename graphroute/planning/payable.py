@@ -1,0 +1,140 @@
+"""A cascade is worth what a run can pay of it.
+
+A plan keeps a limit per run as expected, a run keeps it always. A second model that is asked in one
+run of four then counts a quarter, though in the run that needs it there may not be the money:
+
+```
+classify: small, then big       expected 0.12, but 0.43 in the run that needs it
+extract:  big                   certain  0.47         of 0.68: the second model is never asked
+```
+
+So plans are compared by what runs ask within their limit, where each step asks on only if that
+gains more than later steps could with the money (`ir.knapsack`, the rule that runs follow). As with
+a deadline (`punctual`), plans for several shares of the limit as the expected spend are tried: of
+what a cheaper one promises, runs can pay more. And what is told of the plan is what they pay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from graphroute.ir.knapsack import Ladder, asked, ladder, of_visits
+from graphroute.ir.problem import Option, Problem, Solution
+
+SHARES: Final = (0.9, 0.8, 0.7, 0.6, 0.5)
+"""Shares of the limit that are tried as the expected spend, after the whole of it."""
+
+MISSES: Final = 2
+"""Shares in a row that are no better, after which no smaller one is tried."""
+
+Paid = dict[int, tuple[float, ...]]
+"""By node with a cascade: how often each model behind the first is asked, as a share of how often
+it would be with money enough (`knapsack.asked`)."""
+
+
+def solve(
+    problem: Problem, search: Callable[[Problem], Solution], visits: Sequence[float]
+) -> Solution:
+    """The solution of which runs get the most.
+
+    visits: expected visits of each node, by which the problem's costs are multiplied
+    """
+    found = search(problem)
+    limit = problem.budget_usd
+    if limit is None or problem.objective != "quality" or not found.choice:
+        return found
+
+    def worth(choice: Sequence[int]) -> float:
+        return as_paid(problem, choice, visits).value_of(choice)
+
+    best = worth(found.choice)
+    if best >= problem.value_of(found.choice) - 1e-9:
+        return found  # runs get all of the most that any plan promises
+    misses = 0
+    for part in SHARES:
+        if problem.spend_usd(found.choice) <= part * limit:
+            continue  # the plan at hand is as cheap as that already
+        tried = search(replace(problem, budget_usd=part * limit))
+        if not tried.choice:
+            break
+        value = worth(tried.choice)
+        if value > best + 1e-9:
+            best, found, misses = value, tried, 0
+        else:
+            misses += 1
+            if misses == MISSES:
+                break
+    return found
+
+
+def as_paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> Problem:
+    """The problem with what runs ask of the chosen cascades, within its limit, in their columns."""
+    shares = paid(problem, choice, visits)
+    if all(share == 1.0 for each in shares.values() for share in each):
+        return problem
+    log_quality, cost = problem.log_quality.copy(), problem.cost_usd.copy()
+    time, device = problem.time_s.copy(), problem.on_device_s.copy()
+    extras = list(problem.extras)
+    for i, of_node in shares.items():
+        k, option = choice[i], problem.option(i, choice[i])
+        log_quality[i, k] = _log_quality(option, of_node)
+        asked_of = [option.shares[0]]
+        for m, often, share in zip(option.models[1:], option.shares[1:], of_node, strict=True):
+            asked_of.append(often * share)
+            less = often * (1 - share)
+            for table in (cost, time, device):
+                table[i, k] = max(0.0, table[i, k] - less * table[i, m])
+        column = k - len(problem.models)
+        told = replace(option, shares=tuple(asked_of))
+        extras[i] = (*extras[i][:column], told, *extras[i][column + 1 :])
+    return replace(
+        problem,
+        log_quality=log_quality,
+        cost_usd=cost,
+        time_s=time,
+        device_s=device,
+        extras=tuple(extras),
+    )
+
+
+def paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> Paid:
+    """What runs can pay of the cascades of an assignment within the problem's limit."""
+    options = {i: problem.option(i, k) for i, k in enumerate(choice)}
+    cascades = {i: option for i, option in options.items() if option.so_far and visits[i] > 0}
+    if problem.budget_usd is None:
+        return {i: (1.0,) * (len(option.models) - 1) for i, option in cascades.items()}
+    first_usd = problem.spend_usd(
+        [cascades[i].models[0] if i in cascades else k for i, k in enumerate(choice)]
+    )
+    ladders = [
+        (i, each)
+        for i, option in cascades.items()
+        for each in of_visits(_ladder(problem, i, option, visits[i]), visits[i])
+    ]
+    shares = asked([each for _, each in ladders], problem.budget_usd - first_usd)
+    by_visit: dict[int, list[tuple[float, ...]]] = {i: [] for i in cascades}
+    for (i, _), share in zip(ladders, shares, strict=True):
+        by_visit[i].append(share)
+    return {
+        i: tuple(float(np.mean(each)) for each in zip(*of_node, strict=True))
+        for i, of_node in by_visit.items()
+    }
+
+
+def _ladder(problem: Problem, i: int, option: Option, visits: float) -> Ladder:
+    return ladder(
+        usd=[float(problem.cost_usd[i, m]) / visits for m in option.models[1:]],
+        reach=option.shares[1:],
+        so_far=option.so_far,
+        weight=float(problem.weight[i]) / visits,
+    )
+
+
+def _log_quality(option: Option, shares: Sequence[float]) -> float:
+    """Of a cascade whose models are asked that often, or a little more, as the logarithm bends."""
+    logs = np.log(option.so_far)
+    return float(logs[0] + np.diff(logs) @ np.array(shares))
