@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 PER_OCTAVE: Final = 10
@@ -118,6 +118,8 @@ class Tally:
         them, or an even sample where there are more than 20,000
     gains: the same by (node, model); buckets: calls by (node, model, latency bucket)
     reasons: why calls moved, by (node, why)
+    checks: calls and cost in nano-dollars of what checks asked models, by (node, model); they are
+        part of the cells as well
     every: the sample of `run_gains` and `gains` is every run (1), every second (2), …
     """
 
@@ -132,3 +134,4 @@ class Tally:
     reasons: Mapping[tuple[str, str], int]
     shapes: tuple[Shape, ...] = ()
     every: int = 1
+    checks: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)

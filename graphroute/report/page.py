@@ -59,6 +59,7 @@ def page(report: SpanReport) -> str:
             + _section("Cost and quality", plot(dots(report.rows)))
             + _section("Per day (UTC)", _days(report.days))
             + _section("Earlier days and later ones", _trends(report.trends))
+            + _section("Of these, what checks asked", _checks(report))
             + _section("Calls that went elsewhere than planned", _reasons(report))
         )
     return (
@@ -119,6 +120,15 @@ def _days(days: Sequence[Day]) -> str:
 
 def _trends(trends: Sequence[Trend]) -> str:
     return _table(TREND_HEAD, map(trend_cells, trends)) if trends else ""
+
+
+def _checks(report: SpanReport) -> str:
+    if not report.checks:
+        return ""
+    rows = [
+        (node, model, f"{calls:,}", usd(cost)) for node, model, calls, cost in report.checks[:50]
+    ]
+    return _table(("node", "model", "calls", "cost"), rows)
 
 
 def _reasons(report: SpanReport) -> str:

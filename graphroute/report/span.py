@@ -92,6 +92,7 @@ class SpanReport:
     rows: node × model; nodes, models: by one of them; days: in order, those with calls only
     trends: what changed of each node × model with calls on two days or more
     reasons: why calls went elsewhere than planned: node, reason, calls
+    checks: what the checks of nodes asked models: node, model, calls, USD; part of the rows as well
     """
 
     since: str | None
@@ -108,6 +109,7 @@ class SpanReport:
     trends: tuple[Trend, ...]
     reasons: tuple[tuple[str, str, int], ...]
     shapes: tuple[Shape, ...]
+    checks: tuple[tuple[str, str, int, float], ...] = ()
 
     @classmethod
     def of(cls, tally: Tally) -> SpanReport:
@@ -148,6 +150,10 @@ class SpanReport:
                 )
             ),
             shapes=tally.shapes,
+            checks=tuple(
+                (node, model, calls, nano / NANO)
+                for (node, model), (calls, nano) in tally.checks.items()
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -36,7 +36,16 @@ def plain(report: SpanReport) -> str:
         name = f"{row.node} on {row.model}" if row.node else "all"
         facts = zip(HEAD[2:], cells(row)[2:], strict=True)
         lines.append(f"{name}: " + ", ".join(f"{what} {said}" for what, said in facts if said))
-    return "\n".join((*lines, *map(trend_line, report.trends), *reason_lines(report)))
+    ends = (*check_lines(report), *map(trend_line, report.trends), *reason_lines(report))
+    return "\n".join((*lines, *ends))
+
+
+def check_lines(report: SpanReport) -> list[str]:
+    """What checks asked models, which is in the rows as well."""
+    return [
+        f"of these, checks of {node} on {model}: {plural(calls, 'call')}, {usd(cost)}"
+        for node, model, calls, cost in report.checks
+    ]
 
 
 def reason_lines(report: SpanReport) -> list[str]:

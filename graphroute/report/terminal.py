@@ -14,6 +14,7 @@ from graphroute.report.span_text import (
     EMPTY,
     SHORT_HEAD,
     SHOWN,
+    check_lines,
     day_cells,
     headline,
     notes,
@@ -59,7 +60,11 @@ class Tables:
             yield days
         if report.saving:
             yield Text(saving_line(report.saving))
-        lines = [*map(trend_line, report.trends[:SHOWN]), *reason_lines(report)[:SHOWN]]
+        lines = [
+            *check_lines(report)[:SHOWN],
+            *map(trend_line, report.trends[:SHOWN]),
+            *reason_lines(report)[:SHOWN],
+        ]
         if options.max_width < WIDE:
             noted = [row for row in report.rows if notes(row)]
             lines += [f"{row.node} on {row.model}: {notes(row)}" for row in noted]

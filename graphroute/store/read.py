@@ -127,13 +127,15 @@ def credited(db: sqlite3.Connection, span: Span) -> Iterator[tuple[Credit, str]]
     query = (
         "SELECT runs.run, node.text, model.text, source.text, credits.score,"
         " credits.weight * count(*) / (SELECT count(*) FROM calls AS every"
-        "   WHERE every.run = credits.run AND every.node = credits.node)"
+        "   WHERE every.run = credits.run AND every.node = credits.node"
+        f"   AND every.flags & {rows.CHECKING} = 0)"
         " FROM credits JOIN verdicts ON verdicts.id = credits.verdict"
         " JOIN calls ON calls.run = credits.run AND calls.node = credits.node"
         " JOIN runs ON runs.id = credits.run JOIN names AS node ON node.id = credits.node"
         " JOIN names AS model ON model.id = calls.model"
         " JOIN names AS source ON source.id = verdicts.source"
-        f" WHERE {condition} GROUP BY credits.verdict, credits.node, calls.model"
+        f" WHERE {condition} AND calls.flags & {rows.CHECKING} = 0"
+        " GROUP BY credits.verdict, credits.node, calls.model"
         " ORDER BY credits.verdict, credits.node, calls.model"
     )
     warn = _Once()

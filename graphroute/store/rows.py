@@ -5,8 +5,9 @@ when a report has to sum it up. A file may be of another version, or somebody ma
 what this version does not know is passed over, a figure that cannot be is left out, and only a row
 without what every record needs is none (`ValueError`).
 
-Error texts and the reasons of checks may quote a prompt: without leave to keep text, the former are
-cut at their first colon, which leaves the exception's type, and the latter are dropped.
+Error texts and the reasons of checks may quote a prompt: without leave to keep text, and where the
+call was private, the former are cut at their first colon, which leaves the exception's type, and
+the latter are dropped.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from graphroute.ir.record import Attempt, CallRecord
 from graphroute.ir.tally import bucket
 from graphroute.ir.verdict import Verdict, verdict_of
 
-ESTIMATED, MOVED, FAILED, FAULT, CAPPED, CACHED = 1, 2, 4, 8, 16, 32
+ESTIMATED, MOVED, FAILED, FAULT, CAPPED, CACHED, CHECKING = 1, 2, 4, 8, 16, 32, 64
 """Bits of `flags`."""
 
 NAMES: Final = ("node", "model", "why", "cache", "planned", "own_model", "served")
@@ -103,6 +104,7 @@ def flags(record: CallRecord) -> int:
         + FAULT * (record.fault is not None)
         + CAPPED * (record.cap_tokens is not None)
         + CACHED * (record.cache is not None)
+        + CHECKING * record.is_check
     )
 
 
@@ -152,6 +154,8 @@ def _is_kind(name: str, value: object) -> bool:
             return True  # read one by one
         case "cap_tokens":
             return isinstance(value, int) and not isinstance(value, bool)
+        case "is_private":
+            return isinstance(value, bool)
         case _:
             return isinstance(value, str)
 

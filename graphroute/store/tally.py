@@ -46,6 +46,7 @@ def tally(db: sqlite3.Connection, span: Span) -> Tally:
         gains=by_pair,
         buckets=_buckets(db, condition, values, names),
         reasons=_reasons(db, condition, values, names),
+        checks=_checks(db, condition, values, names),
         shapes=shapes(db, span),
         every=every,
     )
@@ -114,9 +115,11 @@ def _credited(
         " SELECT calls.node, calls.model,"
         f" CAST(min(calls.started_s) / {_DAY_S} AS INTEGER) AS day, credits.score,"
         " credits.weight * count(*) / (SELECT count(*) FROM calls AS every"
-        "   WHERE every.run = credits.run AND every.node = credits.node) AS w"
+        "   WHERE every.run = credits.run AND every.node = credits.node"
+        f"   AND every.flags & {rows.CHECKING} = 0) AS w"
         " FROM credits JOIN calls ON calls.run = credits.run AND calls.node = credits.node"
         f" WHERE {condition} AND credits.score BETWEEN 0 AND 1"
+        f" AND calls.flags & {rows.CHECKING} = 0"
         " GROUP BY credits.verdict, calls.node, calls.model"
         ") GROUP BY node, model, day"
     )
@@ -173,3 +176,17 @@ def _reasons(
         " GROUP BY node, why ORDER BY node, why"
     )
     return {(names[node], names[why]): calls for node, why, calls in db.execute(query, values)}
+
+
+def _checks(
+    db: sqlite3.Connection, condition: str, values: list[object], names: dict[int, str]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    query = (
+        "SELECT node, model, count(*), sum(cost_nano) FROM calls"
+        f" WHERE {condition} AND flags & {rows.CHECKING} != 0"
+        " GROUP BY node, model ORDER BY node, model"
+    )
+    return {
+        (names[node], names[model]): (calls, cost)
+        for node, model, calls, cost in db.execute(query, values)
+    }

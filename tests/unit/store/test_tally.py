@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphroute.ir.feedback import Credit, Feedback
-from graphroute.ir.record import AFTER_REFUSAL, CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, CHECK, CallRecord
 from graphroute.ir.tally import Shape, Span, bucket
 from graphroute.ir.verdict import Verdict
 from graphroute.report.saving import saving
@@ -122,6 +122,28 @@ def test_feedback_counts_by_its_weight(store: RecordStore) -> None:
     check, draft = SpanReport.of(store.tally()).rows
     assert (check.judged, check.verdicts, check.quality) == (1.25, 2, 0.8)
     assert (draft.judged, draft.verdicts, draft.quality) == (0.75, 1, 0.0)
+
+
+def test_what_checks_asked_is_told_by_itself_and_gets_no_credit(store: RecordStore) -> None:
+    asked = [
+        call(model=model, planned=None, why=CHECK, cost_nano=300, baseline_nano=0)
+        for model in ("judge", "judge", "weak")
+    ]
+    for record in (call(), *asked):
+        store.add(record)
+    good = Verdict(score=1.0, passed=True, source="user")
+    credit = Credit(run_id="r1", node="draft", score=1.0, weight=1.0)
+    store.judge(Feedback(run_id="r1", verdict=good), [credit], graph="f" * 16, graph_name="app")
+    tally = store.tally()
+    assert tally.checks == {("draft", "judge"): (2, 600), ("draft", "weak"): (1, 300)}
+    assert [(given.weight, model) for given, model in store.credits(Span())] == [(1.0, "weak")]
+    report = SpanReport.of(tally)
+    assert {row.model: row.judged for row in report.rows} == {"weak": 1.0, "judge": 0.0}
+    assert report.totals.calls == 4
+    assert report.totals.cost_usd == pytest.approx(1.9e-6)
+    assert "of these, checks of draft on judge: 2 calls, $0.0000006" in str(report)
+    assert "Of these, what checks asked" in report.to_html()
+    assert store.tally(Span(node="other")).checks == {}
 
 
 def test_many_runs_are_sampled_for_their_spread_only(
