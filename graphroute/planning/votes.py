@@ -1,4 +1,4 @@
-"""What asking one model several times is worth, where the answer most of its answers give is taken.
+"""What asking one model several times is worth, where another is asked if its answers differ.
 
 With the hardness z of `planning.retries`, an answer is right with probability p(z). A wrong one is
 the question's common mistake with probability `COMMON`, else like no other; two right ones are
@@ -12,9 +12,11 @@ else         r/c/u, r/c/u …  r right, c the common mistake, u unlike all; unti
 ```
 
 The states (how often r, c, u) are followed exactly for every z of the nodes and averaged at the
-end. That the majority is right more often than one answer is what X. Wang et al., Self-Consistency
-Improves Chain of Thought Reasoning in Language Models, ICLR 2023, found; how much, hangs on the two
-shares.
+end. By these shares the majority would be right more often than one answer, as X. Wang et al.,
+Self-Consistency Improves Chain of Thought Reasoning in Language Models, ICLR 2023, found for large
+models. Small ones lose as much by being drawn at a temperature (`benchmarks/sureness.py`), so that
+gain is not counted: what is, is that a split leads to another model. Without one behind it, asking
+again is not placed.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ from graphroute.ir.quality import Q_MAX, Q_MIN
 from graphroute.planning.retries import STUBBORN, WEIGHTS
 from graphroute.planning.sequences import Table
 
-COMMON: Final = 0.7
-"""Share of wrong answers that are the question's common mistake: two wrong ones agree with the
-square of it."""
+COMMON: Final = 0.5
+"""Share of wrong answers that are the question's common mistake, so that two wrong ones agree with
+the square of it: 0.52 (0.18 to 0.67) on two small models (`benchmarks/retries.py --live`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,9 +100,8 @@ def _is_first(state: tuple[int, int, int]) -> float:
 
 
 def ballots(models: list[int], k: int) -> Ints:
-    """Each model `k` times, alone and with each other one behind it; −1 where nobody comes."""
-    rows: list[tuple[int, ...]] = [(*[m] * k, -1) for m in models]
-    rows += [(*[a] * k, b) for a, b in permutations(models, 2)]
+    """Each model `k` times, with each other one behind it."""
+    rows = [(*[a] * k, b) for a, b in permutations(models, 2)]
     return np.array(rows, dtype=np.int64).reshape(-1, k + 1)
 
 
@@ -112,32 +113,26 @@ def sampled(
     stubborn: float = STUBBORN,
     common: float = COMMON,
 ) -> Table:
-    """The table of such sequences: the model behind is asked where the first has no majority.
+    """The table of such sequences; all answers of the first model are right as often as its first.
 
     >>> from graphroute.planning.retries import by_hardness
     >>> success = by_hardness(np.array([0.6, 0.9]))
-    >>> found = sampled(ballots([0, 1], 3), success, need=2, stubborn=0.0, common=0.5)
-    >>> found.models.tolist()[2], [round(float(np.exp(q)), 2) for q in found.log_quality]
-    ([0, 0, 0, 1], [0.66, 0.94, 0.8, 0.93])
+    >>> found = sampled(ballots([0, 1], 3), success, need=2, stubborn=0.0)
+    >>> found.models.tolist()[0], [round(float(np.exp(q)), 2) for q in found.log_quality]
+    ([0, 0, 0, 1], [0.75, 0.89])
     """
     k = sequences.shape[1] - 1
     known, first = np.unique(sequences[:, 0], return_inverse=True)
-    found = votes(success[known], k, need, stubborn, common)
-    last = sequences[:, -1]
-    good = found.right[first] + np.where(
-        last[:, None] < 0, found.first[first], found.split[first] * success[last]
-    )
+    alone = success[known]
+    found = votes(alone, k, need, stubborn, common)
+    right = found.right * alone / np.maximum(found.right + found.first, 1e-300)
+    good = right[first] + found.split[first] * success[sequences[:, -1]]
     shares = np.zeros(sequences.shape)
     shares[:, :k] = found.asked[first]
-    shares[:, k] = np.where(last < 0, 0.0, found.split[first] @ WEIGHTS)
-    final = good @ WEIGHTS
-    # Before all have answered, one answer is as good as another.
-    so_far = np.repeat((success[sequences[:, 0]] @ WEIGHTS)[:, None], k + 1, axis=1)
-    so_far[np.arange(len(sequences)), (sequences >= 0).sum(axis=1) - 1] = final
+    shares[:, k] = found.split[first] @ WEIGHTS
     return Table(
         models=sequences,
         shares=shares,
-        log_quality=np.log(np.clip(final, Q_MIN, Q_MAX)),
+        log_quality=np.log(np.clip(good @ WEIGHTS, Q_MIN, Q_MAX)),
         kind="cascade",
-        so_far=so_far,
     )

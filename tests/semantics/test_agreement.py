@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -212,7 +211,7 @@ def test_a_key_that_fails_refuses_nothing() -> None:
 def test_where_the_plan_places_no_sampling_the_node_is_asked_once() -> None:
     own = ScriptedChat(name="own", replies=["a", "b"])
     hints = RouteHints(verify=verify.agreement())
-    fast = optimize(_graph(own), objective="cost", nodes={"label": hints})
+    fast = optimize(_graph(own), nodes={"label": hints})
     assert fast.invoke({})["label"] == "a"
     (record,) = fast.records
     assert len(own.calls) == 1
@@ -220,14 +219,16 @@ def test_where_the_plan_places_no_sampling_the_node_is_asked_once() -> None:
 
 
 def test_a_private_node_is_asked_locally_however_often() -> None:
-    local = ScriptedChat(name="here", replies=["a", "b", "b"])
+    local = ScriptedChat(name="here", replies=["a", "b", "c"])
+    better = ScriptedChat(name="near", replies=["b"])
     dear = ScriptedChat(name="dear", replies=["DEAR"])
-    models: Sequence[Model] = [
+    models = [
         Model("scripted:here", local, local=True, price_in_usd=1, price_out_usd=1, quality=0.7),
-        Model("scripted:dear", dear, local=False, price_in_usd=2, price_out_usd=2, quality=0.9),
+        Model("scripted:near", better, local=True, price_in_usd=50, price_out_usd=50, quality=0.9),
+        Model("scripted:dear", dear, local=False, price_in_usd=2, price_out_usd=2, quality=0.95),
     ]
-    hints = RouteHints(verify=verify.agreement(), privacy="local", complexity=0.5)
-    fast = optimize(_graph(dear), models=models, budget=0.01, nodes={"label": hints})
-    assert fast.plan.assignment("label").then == ("scripted:here",) * 2
+    hints = RouteHints(verify=verify.agreement(), privacy="local", complexity=0.5, min_quality=0.74)
+    fast = optimize(_graph(dear), models=models, objective="cost", nodes={"label": hints})
+    assert fast.plan.assignment("label").then == (*["scripted:here"] * 2, "scripted:near")
     assert fast.invoke({})["label"] == "b"
-    assert (len(local.calls), len(dear.calls)) == (3, 0)
+    assert (len(local.calls), len(better.calls), len(dear.calls)) == (3, 1, 0)

@@ -77,15 +77,23 @@ def test_shares_are_those_of_answers_drawn_one_by_one(
 def test_a_model_that_never_changes_its_mind_gains_nothing_and_is_never_escalated() -> None:
     success = by_hardness(np.array([0.6, 0.9]))
     found = sampled(ballots([0, 1], 3), success, need=2, stubborn=1.0)
-    assert np.exp(found.log_quality) == pytest.approx([0.6, 0.9, 0.6, 0.9], abs=1e-6)
-    assert found.shares[0].tolist() == [1.0, 1.0, 0.0, 0.0]
-    assert not found.shares[:, 3].any()
+    assert np.exp(found.log_quality) == pytest.approx([0.6, 0.9], abs=1e-6)
+    assert found.shares.tolist() == [[1.0, 1.0, 0.0, 0.0]] * 2
 
 
-def test_the_majority_is_worth_more_the_less_mistakes_are_alike() -> None:
+def test_what_is_counted_is_the_model_behind_and_no_gain_of_the_majority() -> None:
+    same = by_hardness(np.array([0.6, 0.6]))
+    alike = sampled(ballots([0, 1], 3), same, need=2, stubborn=0.0)
+    better = sampled(ballots([0, 1], 3), by_hardness(np.array([0.6, 0.9])), need=2, stubborn=0.0)
+    # Another model that is no better gets some right that the first got wrong, and no more.
+    assert 0.6 < np.exp(alike.log_quality[0]) < 0.64
+    assert np.exp(better.log_quality[0]) > 0.7
+    assert better.shares[0, 3] == pytest.approx(alike.shares[0, 3])
+
+
+def test_it_is_asked_less_often_the_more_its_answers_have_in_common() -> None:
     success = by_hardness(np.array([0.6, 0.9]))
-    quality = [
-        np.exp(sampled(ballots([0], 3), success, need=2, stubborn=0.0, common=c).log_quality[0])
-        for c in (0.9, 0.5, 0.0)
+    asked = [
+        sampled(ballots([0, 1], 3), success, need=2, common=common).shares[0] for common in (0, 0.9)
     ]
-    assert 0.6 < quality[0] < quality[1] < quality[2]
+    assert (asked[0][2:] > asked[1][2:]).all()
