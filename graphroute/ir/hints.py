@@ -40,6 +40,8 @@ class RouteHints:
     verify: `(messages, reply)` → is the answer good: a bool, a score in [0, 1] or a `Verdict`
     verify_output: the same of what the node returns, `(state, update)`; where it says no, the node
         is run again on another model, if running it again is safe. Beside `verify` it is recorded
+    hint: False: the model that is asked after `verify` refused an answer is not told of it; else it
+        is shown the answer and what the check says is wrong with it
     cache, batch, deferrable: for the cache and the batcher
 
     >>> RouteHints(complexity=0.2, privacy="local").privacy
@@ -55,6 +57,7 @@ class RouteHints:
     batch: bool | Literal["pack"] | None = None
     verify: Callable[..., Any] | None = None
     verify_output: Callable[..., Any] | None = None
+    hint: bool | None = None
     weight: float | None = None
     max_output_tokens: int | None = None
     deferrable: bool = False
@@ -93,6 +96,10 @@ class RouteHints:
                 raise InvalidValue(
                     f"{name}={check!r}", value=check, next_step="give a function, or one of verify"
                 )
+        if self.hint not in (None, True, False):
+            raise InvalidValue(
+                f"hint={self.hint!r}", value=self.hint, next_step="use True or False"
+            )
         tokens = self.max_output_tokens
         if tokens is not None and (
             isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1

@@ -68,6 +68,7 @@ class Trial:
 
     stages: the models to ask in turn, of which the first is the planned one
     chance: by model, what earlier runs say of a score (`ir.verdict.Calibrated`)
+    tells_next: whether the next model is told of a refused answer
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class Trial:
         *,
         stages: Sequence[str],
         chance: Callable[[str], Chance | None] = lambda _: None,
+        tells_next: bool = True,
     ) -> None:
         self._check, self._messages, self._chance = check, tuple(messages), chance
-        self._sampling = sampling_of(check)
+        self._sampling, self._tells_next = sampling_of(check), tells_next
         self.stages = tuple(stages)
         self.rounds: list[Round] = []
         self._next = 0
@@ -117,7 +119,7 @@ class Trial:
         The exchange is shown as it went, so that the model mends the answer instead of starting
         anew.
         """
-        if not self.rounds or not self.rounds[-1].verdict.reason:
+        if not (self._tells_next and self.rounds and self.rounds[-1].verdict.reason):
             return ()
         last = self.rounds[-1]
         if last.verdict.source in (_NOT_YET, *SIGNALS):
