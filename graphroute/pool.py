@@ -47,6 +47,16 @@ class Pool:
     _locks: dict[str, threading.Lock] = field(default_factory=dict, init=False, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
+    def member(self, model: object) -> ModelSpec | None:
+        """The spec of a chat model, or of a name, that is in the pool or the graph's; else None."""
+        names = [name for name, chat in self.chats.items() if chat is model]
+        if isinstance(model, str):
+            names.append(model_name(model))
+        elif not names and hasattr(model, "invoke"):
+            names.append(pool_name(model))
+        known = {**self.own, **{spec.name: spec for spec in self.catalog}}
+        return next((known[name] for name in names if name in known), None)
+
     def open(self, name: str) -> BaseChatModel:
         """The chat model called `name`: made once, also when many threads ask at the same time.
 

@@ -171,6 +171,11 @@ class _Opener:
         self._name = name
         self._chat: Any = None
 
+    @property
+    def model(self) -> str | None:
+        """Its name; None for whatever Ollama has."""
+        return self._name
+
     def __repr__(self) -> str:
         return f"judge model {self._name or 'local'!r}"
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -40,6 +40,11 @@ _ASK: Final = """You grade an answer that an assistant gave.
 A = {first}
 B = {second}
 Reply with one letter, A or B, and nothing else."""
+
+_FRAME_TOKENS: Final = 150
+"""Of the prompt around task and answer."""
+
+_LETTER_TOKENS: Final = 4
 
 _LABEL: Final = re.compile(r"(?<![A-Za-z])([AB])(?![A-Za-z])")
 
@@ -85,6 +90,24 @@ class Judge:
         pairs = zip(answers, asked, strict=True)
         return self.verdict([grade(answer, good=letter) for answer, (_, letter) in pairs])
 
+    @property
+    def model(self) -> Any:
+        """Who is asked: a chat model, or the name of one that is not opened yet; None if neither
+        is known.
+        """
+        return self.chat if hasattr(self.chat, "invoke") else getattr(self.chat, "model", None)
+
+    def tokens(self, in_tokens: float, out_tokens: float) -> tuple[float, float]:
+        """Tokens of both prompts and of both answers together, as a guess before anything is asked.
+
+        in_tokens, out_tokens: of the prompt and the answer that are judged
+
+        >>> Judge(None).tokens(100, 50)
+        (600.0, 8.0)
+        """
+        seen = min(in_tokens, MAX_CHARS / 4) + min(out_tokens, MAX_CHARS / 4)
+        return 2.0 * (seen + _FRAME_TOKENS), 2.0 * _LETTER_TOKENS
+
     def questions(self, messages: Sequence[Any], reply: Any) -> tuple[tuple[Any, str], ...]:
         """The two prompts, each with the letter that means "good" in it."""
         wanted = self.reference(messages) if callable(self.reference) else self.reference
@@ -114,6 +137,20 @@ class Judge:
             reason=f"judged {shown}",
             source="judge",
         )
+
+
+def judges_in(check: object) -> Iterator[Judge]:
+    """The judges that a check is made of.
+
+    >>> from graphroute.checks.combine import Combined
+    >>> both = Combined((Judge("a"), lambda messages, reply: True, Judge("b")), wants_all=True)
+    >>> [judge.chat for judge in judges_in(both)]
+    ['a', 'b']
+    """
+    if isinstance(check, Judge):
+        yield check
+    for each in getattr(check, "checks", ()):
+        yield from judges_in(each)
 
 
 def grade(answer: Any, *, good: str) -> float | None:
