@@ -108,6 +108,20 @@ def test_the_next_model_is_told_what_was_wrong() -> None:
     assert "41 is odd" in said[2]
 
 
+def test_the_next_model_is_told_nothing_where_the_author_says_so() -> None:
+    told = Verdict(score=0.0, passed=False, reason="41 is odd")
+
+    pool = Pool("41")
+    hints = RouteHints(
+        verify=lambda messages, reply: told, min_quality=0.85, max_output_tokens=8, hint=False
+    )
+    fast = optimize(
+        _graph(pool.dear), models=pool.models, objective="cost", nodes={"answer": hints}
+    )
+    fast.invoke({})
+    assert [len(call.messages) for call in (*pool.cheap.calls, *pool.dear.calls)] == [1, 1, 1]
+
+
 def test_the_best_answer_stands_where_all_are_refused() -> None:
     def closeness(messages: list[BaseMessage], reply: AIMessage) -> float:
         return 0.4 if reply.text == "41" else 0.1
@@ -175,6 +189,31 @@ def test_a_check_without_a_cascade_is_recorded_and_changes_nothing() -> None:
     fast = optimize(_graph(own), nodes={"answer": RouteHints(verify=_is_42)})
     assert fast.invoke({})["notes"] == ["41"]
     assert [r.quality for r in fast.records] == [0.0]
+
+
+@pytest.mark.parametrize(("weights", "said"), [((1, 4), ["41", "42"]), ((4, 1), ["42", "41"])])
+def test_the_step_that_matters_more_gets_the_second_answer_that_money_is_left_for(
+    weights: tuple[float, float], said: list[str]
+) -> None:
+    pool = Pool("41")
+    builder = StateGraph(State)
+    for name in ("answer", "last"):
+        builder.add_node(
+            name, lambda s: {"notes": [pool.dear.invoke("What is 6 × 7?", max_tokens=8).text]}
+        )
+    builder.add_edge(START, "answer")
+    builder.add_edge("answer", "last")
+    hints = {
+        name: RouteHints(verify=_is_42, weight=weight, min_quality=0.85, max_output_tokens=8)
+        for name, weight in zip(("answer", "last"), weights, strict=True)
+    }
+    told: dict[str, Any] = {"models": pool.models, "objective": "cost", "nodes": hints}
+    free = optimize(builder.compile(), **told)
+    assert free.invoke({})["notes"] == ["42", "42"]
+    # Enough for the worst case of the dear model, and not for another after what that costs.
+    tight = optimize(builder.compile(), budget=0.0008, **told)
+    assert {a.kind for a in tight.plan.assignments} == {"cascade"}
+    assert tight.invoke({})["notes"] == said
 
 
 def test_a_second_answer_does_not_cost_a_later_step_its_model() -> None:

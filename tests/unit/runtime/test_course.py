@@ -343,3 +343,76 @@ def test_without_any_limit_nothing_is_solved() -> None:
     run_step(course, "n0", cost=50.0)
     assert why(course, "n1", 2) == ""
     assert models_ahead(course, 2) == ["strong"] * 3
+
+
+def rewritten(*changes: dict[str, Any]) -> tuple[Plan, Policy, float]:
+    """A plan over as many steps with these changes, and what a call of the strong model costs."""
+    plan, policy = made(len(changes))
+    assert {a.model for a in plan.assignments} == {"strong"}
+    strong_nano = Course(plan, catalog=lambda: policy.catalog).per_call_nano("n0")
+    changed = tuple(replace(a, **c) for a, c in zip(plan.assignments, changes, strict=True))
+    return replace(plan, assignments=changed), policy, strong_nano
+
+
+def cascade(weight: float = 1.0, **more: Any) -> dict[str, Any]:
+    """The free model first; the strong one is asked in half of all visits, for twice as much good."""
+    return {
+        "kind": "cascade",
+        "model": "weak",
+        "then": ("strong",),
+        "expected_calls": 1.5,
+        "reach": (0.5,),
+        "so_far": (0.4, 0.8),
+        "weight": weight,
+        **more,
+    }
+
+
+def test_what_is_needed_is_first_answers_of_steps_to_come() -> None:
+    plan, policy, strong_nano = rewritten(
+        cascade(), {}, cascade(model="strong", then=("weak",)), {"expected_calls": 2.0}
+    )
+    course = Course(plan, catalog=lambda: policy.catalog)
+    # Nothing for the free first answer, no second answers, and both calls of the last step.
+    assert course.needed_nano() == pytest.approx(4 * strong_nano)
+    for node, calls_left in (("n0", 4), ("n1", 3), ("n2", 2), ("n2", 2), ("n3", 1), ("n3", 0)):
+        course.called(node)
+        assert course.needed_nano() == pytest.approx(calls_left * strong_nano)
+    course.failed("n3")
+    assert course.needed_nano() == pytest.approx(strong_nano)
+
+
+@pytest.mark.parametrize(
+    ("weights", "calls", "is_asked"),
+    [((1.0, 3.0), 1.5, False), ((1.0, 3.0), 2.0, True), ((3.0, 1.0), 1.5, True)],
+)
+def test_a_step_asks_on_unless_a_later_one_gains_more_with_the_money(
+    weights: tuple[float, float], calls: float, *, is_asked: bool
+) -> None:
+    plan, policy, strong_nano = rewritten(*map(cascade, weights))
+    course = Course(plan, catalog=lambda: policy.catalog)
+    money = {"cost_nano": strong_nano, "available_nano": calls * strong_nano}
+    course.called("n0")
+    assert course.asks_on("n0", 1, **money) == is_asked
+    course.called("n1")
+    assert course.asks_on("n1", 1, **money)
+    # The later step has had its turn.
+    assert course.asks_on("n0", 1, **money)
+    assert not course.asks_on("n1", 1, **{**money, "available_nano": 0.9 * strong_nano})
+
+
+def test_a_step_does_not_ask_on_with_what_a_later_one_needs() -> None:
+    plan, policy, strong_nano = rewritten(cascade(weight=9.0), {})
+    course = Course(plan, catalog=lambda: policy.catalog)
+    course.called("n0")
+    for calls, is_asked in ((1.5, False), (2.0, True)):
+        money = {"cost_nano": strong_nano, "available_nano": calls * strong_nano}
+        assert course.asks_on("n0", 1, **money) == is_asked
+
+
+def test_a_plan_that_does_not_say_what_a_cascade_gains_holds_back_first_answers_only() -> None:
+    plan, policy, strong_nano = rewritten(cascade(reach=(), so_far=()), cascade(weight=9.0))
+    course = Course(plan, catalog=lambda: policy.catalog)
+    course.called("n0")
+    assert course.asks_on("n0", 1, cost_nano=strong_nano, available_nano=strong_nano)
+    assert course.asks_on("elsewhere", 1, cost_nano=strong_nano, available_nano=strong_nano)
