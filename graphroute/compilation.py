@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from graphroute import keeping, learning, memory, registry, serving
+from graphroute.checks.judge import Judge, judges_in
 from graphroute.errors import GraphrouteError, InvalidValue
 from graphroute.frontend.cacheable import cacheable, noted
 from graphroute.frontend.checkable import checkable, marked
 from graphroute.frontend.langgraph import Walked, walk
+from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.evidence import Evidence
 from graphroute.ir.facts import Observed
 from graphroute.ir.graph import Graph, Node
@@ -32,7 +34,8 @@ from graphroute.ir.plan import Plan
 from graphroute.ir.storage import Store
 from graphroute.learning import Past
 from graphroute.memory import MemoryLimit
-from graphroute.planner import make_plan
+from graphroute.planner import CheckUsd, make_plan
+from graphroute.planning.retries import CheckRates
 from graphroute.pool import Models, Pool, build_pool
 from graphroute.promoted import scorer_in_use, told
 from graphroute.protocols import BatchPolicy, Cache, PromptScorer, StepScorer
@@ -128,11 +131,12 @@ class Compilation:
         observed: Observed | None = None,
         judged: Mapping[tuple[str, str], Evidence] | None = None,
         prompts: PromptScorer | None = None,
+        checks: Mapping[str, CheckRates] | None = None,
     ) -> Plan:
         """Plan over the pool; a pool of the graph's own models leaves every node its own.
 
         observed, judged: what earlier runs showed, and how their answers were found
-        prompts: the scorer that is in use
+        prompts: the scorer that is in use; checks: how far those of nodes can be trusted
         """
         graph, pool = self.planned(inventory), inventory.pool
         step_scorer = registry.build("scorers", "structural")
@@ -148,8 +152,10 @@ class Compilation:
             seed=self.seed,
             step_scorer=step_scorer,
             observed=observed,
+            check_usd=_check_usd(graph, pool),
             qualities=learning.levelled(judged or {}, graph, pool.catalog, step_scorer),
             prompt_scorer=told(prompts),
+            checks=checks,
         )
 
         def plan_graph(graph: Graph, *, memory_limit_bytes: int | None) -> Plan:
@@ -288,3 +294,20 @@ def _remarks(graph: Graph, batch: object) -> Iterator[str]:
         for node in graph.nodes:
             if node.hints.deferrable:
                 yield f"node {node.name!r}: deferrable= has an effect with batch='deferred' only"
+
+
+def _check_usd(graph: Graph, pool: Pool) -> dict[str, CheckUsd]:
+    """What the judges of nodes are expected to cost, where they are models of the pool."""
+    found: dict[str, CheckUsd] = {}
+    for node in graph.nodes:
+        judges = [(each, pool.member(each.model)) for each in judges_in(node.hints.verify)]
+        known = tuple((each, spec) for each, spec in judges if spec is not None)
+        if known:
+            found[node.name] = partial(_judged_usd, known)
+    return found
+
+
+def _judged_usd(
+    judges: Sequence[tuple[Judge, ModelSpec]], in_tokens: float, out_tokens: float
+) -> float:
+    return sum(spec.cost_usd(*judge.tokens(in_tokens, out_tokens)) for judge, spec in judges)

@@ -78,7 +78,13 @@ def plan(
     there = job.inventory()
     past = job.past(there, keeping.record_store(job.kept))
     seen = _observed(past, (), there)
-    return job.plan(there, observed=seen, judged=past.evidence, prompts=job.in_use(job.prompts()))
+    return job.plan(
+        there,
+        observed=seen,
+        judged=past.evidence,
+        prompts=job.in_use(job.prompts()),
+        checks=learning.sureness_of(past, there.walked.graph).checks,
+    )
 
 
 def optimize(
@@ -158,7 +164,10 @@ def optimize(
     seen = _observed(past, (), there)
     base = job.prompts()
     prompts = job.in_use(base)
-    made = _feasible(job.plan(there, observed=seen, judged=past.evidence, prompts=prompts))
+    sure = learning.sureness_of(past, there.walked.graph)
+    made = _feasible(
+        job.plan(there, observed=seen, judged=past.evidence, prompts=prompts, checks=sure.checks)
+    )
     is_bound = job.budget.is_limited or job.deadline_s is not None or job.objective == "cost"
     if is_bound and made.assignments:
         made.rest(Happened())  # builds its tables now, not inside the first run that needs them
@@ -187,7 +196,7 @@ def optimize(
         batch_service=service_for,
         keep_text=job.kept.keep_text,
         features=retraining.features(options, base),
-        chances=learning.chances(past, there.walked.graph),
+        chances=sure.chances,
     )
     if records is not None:
         records.describe(keeping.shape_of(made))
@@ -196,13 +205,22 @@ def optimize(
         now = job.inventory()
         seen = _observed(past, policy.records, now)
         prompts = job.in_use(base)
-        made = _feasible(job.plan(now, observed=seen, judged=learnt.evidence(), prompts=prompts))
+        sure = learning.sureness_of(past, now.walked.graph, policy.records, policy.credits)
+        made = _feasible(
+            job.plan(
+                now,
+                observed=seen,
+                judged=learnt.evidence(),
+                prompts=prompts,
+                checks=sure.checks,
+            )
+        )
         if made.prompt_scorer != policy.plan.prompt_scorer:
             policy.score_by(prompts, share=share_of(prompts))
         policy.plan = made
         policy.catalog, policy.own = now.pool.catalog, now.pool.own
         policy.open, policy.chats = now.pool.open, now.pool.chats
-        policy.chances = learning.chances(past, now.walked.graph, policy.records, policy.credits)
+        policy.chances = sure.chances
         return made
 
     learnt = learning.begun(

@@ -31,15 +31,16 @@ from graphroute.ir.learning import Learn
 from graphroute.ir.node_class import class_of
 from graphroute.ir.quality import success
 from graphroute.ir.record import CallRecord
+from graphroute.ir.sureness import Curve
 from graphroute.ir.tally import Span
-from graphroute.ir.verdict import Chance
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
 from graphroute.learners._loop import Learning
 from graphroute.learners._retrainer import Retrainer
 from graphroute.learners._sums import parts_of
-from graphroute.learners._sureness import curves, pairs_of
+from graphroute.learners._sureness import curves, pairs_of, passed
 from graphroute.learners._watch import Watch
+from graphroute.planning.retries import CheckRates
 from graphroute.promoted import PlanJournal
 from graphroute.protocols import DriftDetector, Learner, StepScorer
 from graphroute.runtime.policy import Policy
@@ -148,16 +149,42 @@ def _evidence(parts: Sequence[Part], rates: Learn) -> Table:
     }
 
 
-def chances(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sureness:
+    """How far models are right when they are sure.
+
+    chances: by node and model, how many answers with a score are good; checks: by node, what that
+        makes of its check
+    """
+
+    chances: Mapping[tuple[str, str], Curve]
+    checks: Mapping[str, CheckRates]
+
+
+def sureness_of(
     past: Past, graph: Graph, records: Sequence[CallRecord] = (), given: Sequence[Credit] = ()
-) -> dict[tuple[str, str], Chance]:
-    """By node and model, how many answers are good that the model was so sure of.
+) -> Sureness:
+    """What earlier runs say of it.
 
     records, given: the calls of this process, and the feedback on them
     """
     credited = (*past.credits, *((credit, "") for credit in given))
-    classes = {node.name: class_of(node) for node in graph.nodes if node.may_call_model}
-    return dict(curves(pairs_of((*past.records, *records), credited), classes))
+    calls = (*past.records, *records)
+    nodes = [node for node in graph.nodes if node.may_call_model]
+    found = curves(pairs_of(calls, credited), {node.name: class_of(node) for node in nodes})
+    usual = {node.name: CheckRates.stated_by(node.hints.verify) for node in nodes}
+    floors = {
+        node.name: float(getattr(node.hints.verify, "at_least", 0.0))
+        for node in nodes
+        if usual[node.name] is not None
+    }
+    checks = {
+        name: CheckRates.counted(
+            good=good, good_passed=good_passed, bad=bad, bad_passed=bad_passed, usual=usual[name]
+        )
+        for name, (good, good_passed, bad, bad_passed) in passed(calls, found, floors).items()
+    }
+    return Sureness(chances=found, checks=checks)
 
 
 def levelled(evidence: Table, graph: Graph, catalog: Catalog, scorer: StepScorer) -> Table:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import cast
+from typing import TypeAlias, cast
 
 from graphroute import registry
 from graphroute.errors import InvalidValue
@@ -51,6 +51,10 @@ def study(
     return facts
 
 
+CheckUsd: TypeAlias = Callable[[float, float], float]
+"""USD of checking one answer, by the tokens of its prompt and its own."""
+
+
 @cache
 def _solver(name: str) -> Solver:
     return cast(Solver, registry.build("solvers", name))
@@ -70,6 +74,7 @@ def make_plan(
     observed: Observed | None = None,
     qualities: Mapping[tuple[str, str], float | Evidence] | None = None,
     checks: Mapping[str, CheckRates] | None = None,
+    check_usd: Mapping[str, CheckUsd] | None = None,
     packings: Mapping[str, Sequence[Packing]] | None = None,
     solver: str = "auto",
     prompt_scorer: str = "",
@@ -85,6 +90,7 @@ def make_plan(
         (judged answers, `ir.evidence.evidence_of`) is weighed against the prior
     checks: how far the check of a node can be trusted (`verify=`, or the step that ends its loop);
         what it costs is what `observed` says, where that says anything
+    check_usd: by node, what its check is expected to cost while nothing is recorded of it
     packings: by node, the models that may serve several of its tasks with one prompt
     prompt_scorer: what will look at the prompts, as the plan is to say it
 
@@ -106,7 +112,8 @@ def make_plan(
     search = _solver(solver)
     weighed = weigh(profile, catalog, qualities or {})
     profile = weighed.profile
-    rates = _priced(checks or {}, facts.observed.check_usd)
+    rates = {**_stated(graph), **(checks or {})}
+    rates = _priced(rates, check_usd or {}, profile, facts.observed)
     known = Known(qualities=weighed.qualities, checks=rates, packings=packings or {})
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
     runs = simulate(facts, tuple(p.node for p in profile.nodes), seed=seed)
@@ -167,9 +174,26 @@ def make_plan(
     return plan_under(budget, allowed, objective, "")
 
 
-def _priced(checks: Mapping[str, CheckRates], usd: Mapping[str, float]) -> dict[str, CheckRates]:
-    """The rates with what earlier checks have cost."""
+def _stated(graph: Graph) -> dict[str, CheckRates]:
+    """The rates of the checks that say how often they are right."""
+    stated = ((node.name, CheckRates.stated_by(node.hints.verify)) for node in graph.nodes)
+    return {name: rates for name, rates in stated if rates is not None}
+
+
+def _priced(
+    checks: Mapping[str, CheckRates],
+    expected: Mapping[str, CheckUsd],
+    profile: Profile,
+    observed: Observed,
+) -> dict[str, CheckRates]:
+    """The rates with what earlier checks have cost, or what one is expected to."""
+    guessed = {
+        p.node: expected[p.node](p.in_tokens, p.out_tokens)
+        for p in profile.nodes
+        if p.node in expected
+    }
     priced = {
-        node: replace(checks.get(node, CheckRates()), cost_usd=cost) for node, cost in usd.items()
+        node: replace(checks.get(node, CheckRates()), cost_usd=usd)
+        for node, usd in {**guessed, **observed.check_usd}.items()
     }
     return {**checks, **priced}

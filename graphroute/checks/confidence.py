@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from graphroute.checks.reading import metadata_of
 from graphroute.errors import InvalidValue
-from graphroute.ir.sureness import USUAL
+from graphroute.ir.sureness import USUAL, usual_rates
 from graphroute.ir.verdict import Chance, Verdict, unknown
 
 
@@ -66,6 +66,11 @@ class Confidence:
             reason=f"mean probability of a token {score:.3f}; {by} {chance:.0%} of such are good",
             source="confidence",
         )
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """How often right and wrong answers pass while nothing else is known, both in [0, 1]."""
+        return usual_rates(self.at_least)
 
     def calibrated(self, chance: Chance) -> Confidence:
         """The same check, told by `chance` how many answers of a score are good."""

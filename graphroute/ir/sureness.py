@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 _EDGE: Final = 1e-4
@@ -42,6 +43,32 @@ def log_odds(score: float) -> float:
     return math.log(inside / (1 - inside))
 
 
-USUAL: Final = Curve(shift=-1.0, slope=0.6)
+USUAL: Final = Curve(shift=0.1, slope=0.3)
 """For a model of which nothing is known: fitted to answers of small models to questions of four
-kinds (`benchmarks/sureness.py`)."""
+kinds (`benchmarks/sureness.py`). It is flat, for how sure a model is in general differs more from
+model to model and step to step than between its right and wrong answers."""
+
+_RIGHT: Final = (0.20, 0.32, 0.49, 0.59, 0.70, 0.80, 0.86, 0.92, 0.95, 0.97, 0.99)
+_WRONG: Final = (0.19, 0.27, 0.34, 0.44, 0.57, 0.65, 0.75, 0.86, 0.88, 0.90, 0.96)
+"""Scores of right and wrong answers there, by tenths of the answers from the lowest on."""
+
+
+def usual_rates(at_least: float) -> tuple[float, float]:
+    """Shares in [0, 1] of right and of wrong answers that have a chance of `at_least`, as `USUAL`
+    has it.
+
+    >>> [round(share, 2) for share in usual_rates(0.5)]
+    [0.84, 0.72]
+    """
+    return _above(_RIGHT, at_least), _above(_WRONG, at_least)
+
+
+def _above(tenths: tuple[float, ...], at_least: float) -> float:
+    """The share of scores from the first that is chance enough; straight lines between tenths."""
+    chances = [USUAL(score) for score in tenths]
+    if at_least <= chances[0]:
+        return 1.0
+    for i, (low, high) in enumerate(pairwise(chances)):
+        if at_least <= high:
+            return 1 - (i + (at_least - low) / (high - low)) / (len(tenths) - 1)
+    return 0.0

@@ -152,3 +152,28 @@ def _newton(x: Floats, good: Floats, weight: Floats, *, usual: tuple[float, ...]
         if float(np.abs(step).max()) < 1e-9:
             break
     return at
+
+
+def passed(
+    records: Iterable[CallRecord],
+    known: Mapping[tuple[str, str], Curve],
+    at_least: Mapping[str, float],
+) -> dict[str, tuple[float, float, float, float]]:
+    """By node, what its check would have made of earlier answers: good ones, those of them that
+    pass, bad ones, those of them that pass.
+
+    Each answer counts as good with the chance that its curve gives it, so answers that nobody has
+    seen count as well. known: curves by node and model; at_least: of each node's check
+    """
+    found: dict[str, list[float]] = {}
+    for record in records:
+        curve, floor = known.get((record.node, record.model)), at_least.get(record.node)
+        score = _score(record)
+        if curve is None or floor is None or score is None or record.is_again or record.cache:
+            continue
+        good = curve(score)
+        is_passed = float(good >= floor)
+        sums = found.setdefault(record.node, [0.0] * 4)
+        for i, more in enumerate((good, good * is_passed, 1 - good, (1 - good) * is_passed)):
+            sums[i] += more
+    return {node: (a, b, c, d) for node, (a, b, c, d) in found.items()}

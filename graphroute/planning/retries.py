@@ -63,14 +63,35 @@ class CheckRates:
 
     @classmethod
     def counted(
-        cls, *, good: float, good_passed: float, bad: float, bad_passed: float, cost_usd: float = 0
+        cls,
+        *,
+        good: float,
+        good_passed: float,
+        bad: float,
+        bad_passed: float,
+        cost_usd: float = 0,
+        usual: CheckRates | None = None,
     ) -> CheckRates:
-        """Rates from counts, drawn to the defaults while there are few."""
+        """Rates from counts, drawn to the usual ones (by default those of any check) while there
+        are few.
+        """
+        usual = usual or cls()
         return cls(
-            passes_good=(good_passed + TRUST * cls().passes_good) / (good + TRUST),
-            passes_bad=(bad_passed + TRUST * cls().passes_bad) / (bad + TRUST),
+            passes_good=(good_passed + TRUST * usual.passes_good) / (good + TRUST),
+            passes_bad=(bad_passed + TRUST * usual.passes_bad) / (bad + TRUST),
             cost_usd=cost_usd,
         )
+
+    @classmethod
+    def stated_by(cls, check: object) -> CheckRates | None:
+        """What a check says of itself (`rates`: the two shares); None of one that says nothing.
+
+        >>> from graphroute import verify
+        >>> CheckRates.stated_by(verify.confidence()).is_telling, CheckRates.stated_by(print)
+        (True, None)
+        """
+        stated = getattr(check, "rates", None)
+        return None if stated is None else cls(passes_good=stated[0], passes_bad=stated[1])
 
     @property
     def is_telling(self) -> bool:

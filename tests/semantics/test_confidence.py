@@ -61,7 +61,10 @@ class Pool:
         self, *, check: Any = None, node: Any = None, graph: Any = None, **more: Any
     ) -> Any:
         hints = RouteHints(
-            verify=check or verify.confidence(), min_quality=0.8, max_output_tokens=8
+            verify=check or verify.confidence(),
+            complexity=0.5,
+            min_quality=0.66,
+            max_output_tokens=8,
         )
         models = [
             Model("scripted:cheap", self.cheap, price_in_usd=1, price_out_usd=1, quality=0.6),
