@@ -62,7 +62,6 @@ class Dispatch:
     is_stream: the answer goes out piece by piece
     trial: the call's part in being checked, None where its answer is not
     unseen: keeps answers from readers of the stream, None where none can be refused
-    payer: the run's handle for what that check asks of models
     """
 
     def __init__(self, handle: RunHandle, call: Call) -> None:
@@ -73,9 +72,6 @@ class Dispatch:
         is_held = call.attempt is not None and call.attempt.is_hidden
         until = call.attempt.unseen if call.attempt is not None and is_held else None
         self.unseen = Unseen(until=until) if self.is_silent else None
-        self.payer = handle.for_check(
-            node=call.node, step=call.step, thread=call.thread, must_stay=call.must_stay
-        )
         self._ahead: Ahead | None = None
         self._has_asked_probabilities = False
         self._trail = trail = Trail(fault=call.fault or parts.fault)
@@ -90,6 +86,14 @@ class Dispatch:
         )
         self._booking = Booking(handle, call, trail)
         self._entrance = Entrance(handle, call, trail, till=self._till, booking=self._booking)
+
+    @property
+    def payer(self) -> RunHandle:
+        """The run's handle for what the call's check asks of models."""
+        call = self._call
+        return self.handle.for_check(
+            node=call.node, step=call.step, thread=call.thread, must_stay=call.must_stay
+        )
 
     # -- choosing
 
