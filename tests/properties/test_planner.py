@@ -282,6 +282,10 @@ def test_a_plan_keeps_its_limits_and_survives_json(asked: dict[str, object]) -> 
     for a in made.assignments:
         masked = [c.partition(": ")[0] for c in a.constraints if ": " in c and "below" not in c]
         assert not {a.model, *a.then} & set(masked)
+        if a.so_far:
+            # What is told is what runs can pay: no more than all of it, no less than its first.
+            assert min(a.so_far) - 1e-9 <= a.quality <= max(a.so_far) + 1e-9
+            assert a.expected_calls <= a.expected_visits * (1 + sum(a.reach)) + 1e-9
         if a.privacy_local:
             assert all(POOL.get(m).local for m in (a.model, *a.then, *a.fallbacks))
         assert made.explain(a.node).startswith(a.node)

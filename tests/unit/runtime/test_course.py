@@ -355,7 +355,7 @@ def rewritten(*changes: dict[str, Any]) -> tuple[Plan, Policy, float]:
 
 
 def cascade(weight: float = 1.0, **more: Any) -> dict[str, Any]:
-    """The free model first; the strong one is asked in half of all visits, for twice as much good."""
+    """The free model first; the strong one, asked in half of all visits, doubles what is good."""
     return {
         "kind": "cascade",
         "model": "weak",
