@@ -60,7 +60,8 @@ def _begin_trial(handle: RunHandle, call: Call) -> Trial | None:
     if planned is not None and planned.kind == "cascade":
         stages = (planned.model, *planned.then)
     chance = partial(handle.policy.chance_of, call.node)
-    return Trial(check, call.messages, stages=stages, chance=chance)
+    tells_next = call.hints.hint is not False
+    return Trial(check, call.messages, stages=stages, chance=chance, tells_next=tells_next)
 
 
 def _begin_recall(handle: RunHandle, call: Call, trial: Trial | None) -> Recall | None:
