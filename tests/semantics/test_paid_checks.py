@@ -492,6 +492,45 @@ def test_a_judge_outside_the_pool_is_looked_up_once() -> None:
     assert asked == [judge]
 
 
+@pytest.mark.parametrize(("price", "kind"), [(0.01, "cascade"), (500.0, "single")])
+def test_a_judge_that_costs_more_than_it_gains_leads_to_no_second_model(
+    price: float, kind: str, tmp_path: Path
+) -> None:
+    judge = judge_chat(in_tokens=None)
+    weak, strong = (ScriptedChat(name=name, replies=["42"]) for name in ("weak", "strong"))
+    models = [
+        Model("scripted:weak", weak, price_in_usd=1, price_out_usd=1, quality=0.6),
+        Model("scripted:strong", strong, price_in_usd=20, price_out_usd=20, quality=0.95),
+    ]
+    graded = Model(JUDGE, judge, price_in_usd=price, price_out_usd=price, quality=0.1)
+    hints = RouteHints(
+        verify=verify.judge(judge),
+        models=("scripted:weak", "scripted:strong"),
+        min_quality=0.85,
+        max_output_tokens=8,
+    )
+
+    def optimized(pool: list[Model], **options: Any) -> Any:
+        return optimize(
+            graph_of(asking(strong)),
+            models=pool,
+            objective="cost",
+            nodes={"answer": hints},
+            **options,
+        )
+
+    # Its price is known before anything ran where the pool has it, …
+    known = optimized([*models, graded], store=False)
+    assert known.plan.assignment("answer").kind == kind
+    # … and else learnt from what it has cost.
+    fast = optimized(models, store=tmp_path)
+    assert fast.plan.assignment("answer").kind == "cascade"
+    policy = fast.__dict__["_graphroute"].policy
+    policy.look_up = lambda _: spec_for(JUDGE, price=price)
+    fast.invoke({})
+    assert fast.replan().assignment("answer").kind == kind
+
+
 def test_a_graph_that_a_check_runs_is_paid_by_the_run() -> None:
     judge = judge_chat()
     inner = graph_of(asking(judge))
