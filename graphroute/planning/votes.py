@@ -130,9 +130,13 @@ def sampled(
     shares = np.zeros(sequences.shape)
     shares[:, :k] = found.asked[first]
     shares[:, k] = found.split[first] @ WEIGHTS
+    # Before the model behind has answered, what is there is as good as one answer.
+    so_far = np.repeat((alone @ WEIGHTS)[first][:, None], k + 1, axis=1)
+    so_far[:, k] = good @ WEIGHTS
     return Table(
         models=sequences,
         shares=shares,
-        log_quality=np.log(np.clip(good @ WEIGHTS, Q_MIN, Q_MAX)),
+        log_quality=np.log(np.clip(so_far[:, k], Q_MIN, Q_MAX)),
         kind="cascade",
+        so_far=so_far,
     )
