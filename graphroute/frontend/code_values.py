@@ -2,8 +2,9 @@
 
 Plain values are digested, containers taken apart, functions followed as code of their own. Of a
 chat model, prompt, chain or tool the settings count; of a user's object what it stores and what
-its class does; of a package's class the package's version. A lock, file, logger or client counts
-by its type alone: it is not what a result is made from.
+its class, those it derives from and their metaclass do; of a package's class the package's version;
+of a context variable what it holds. A lock, file, logger or client counts by its type alone: it is
+not what a result is made from.
 """
 
 from __future__ import annotations
@@ -30,10 +31,20 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, SecretStr
 
-from graphroute.frontend.attributes import MISSING, bases, held, is_a, member, module_of, on_class
+from graphroute.frontend.attributes import (
+    MISSING,
+    bases,
+    held,
+    is_a,
+    member,
+    module_of,
+    on_class,
+)
+from graphroute.frontend.class_values import class_values
 from graphroute.frontend.recognize import kind_of
 from graphroute.frontend.scope import callable_parts
 from graphroute.frontend.versions import is_installed, is_installed_module, version_of
+from graphroute.frontend.watch import current
 from graphroute.ir.node_cache import Unclear
 
 if TYPE_CHECKING:
@@ -46,8 +57,8 @@ Described = Any
 _MAX_DEPTH: Final = 24
 _MAX_OBJECTS: Final = 20_000
 _BY_TYPE: Final = (
-    logging.Logger, logging.LoggerAdapter, Executor, ContextVar, io.IOBase, BaseCallbackHandler,
-    weakref.ref, SecretStr,
+    logging.Logger, logging.LoggerAdapter, Executor, io.IOBase, BaseCallbackHandler, weakref.ref,
+    SecretStr,
 )  # fmt: skip
 _MEETINGS: Final = frozenset(
     {"threading", "_thread", "asyncio", "queue", "_queue", "multiprocessing", "concurrent",
@@ -81,7 +92,8 @@ def describe(walk: CodeWalk, label: str, value: Any) -> Iterator[tuple[str, Desc
 
 
 def _is_leaf(value: Any) -> bool:
-    return _counts_by_type(value) or not (held(value) or _slots(value))
+    is_told_otherwise = _counts_by_type(value) or is_a(value, ContextVar)
+    return is_told_otherwise or not (held(value) or _slots(value))
 
 
 def _counts_by_type(value: Any) -> bool:
@@ -155,11 +167,13 @@ class _Describer:
 
     def _container(self, value: Any) -> Described:
         self.walk.watch.items(value)
+        if type(value) is dict:
+            pairs = list(value.items())  # whose order code can see
+            if _is_flat(value):
+                return ("dict", self.digest(pairs))
+            return ("dict", *((self.value(key), self.value(item)) for key, item in pairs))
         if _is_flat(value):
             return self.digest(value)
-        if type(value) is dict:
-            pairs = [(self.value(key), self.value(item)) for key, item in list(value.items())]
-            return ("dict", *sorted(pairs, key=repr))
         items = [self.value(item) for item in list(value)]
         name = type(value).__name__
         return (name, *(sorted(items, key=repr) if type(value) in (set, frozenset) else items))
@@ -173,15 +187,15 @@ class _Describer:
         name = _name(cls)
         if is_installed(cls):
             return ("class", name, version_of(module_of(cls)))
+        self.walk.watch.members(cls)
         parts: list[Described] = [("class", name)]
-        parts.extend(self.value(base) for base in bases(cls)[1:] if not is_installed(base))
+        parts.extend(self.value(base) for base in bases(cls)[1:] if base is not object)
+        if type(cls) is not type:
+            parts.append(self.value(type(cls)))
         with suppress(TypeError):  # no data class: its functions and values say what it is
             parts.append(self.walk.digest(cls))
         parts.extend(self.walk.methods(cls))
-        for key, item in sorted(type.__getattribute__(cls, "__dict__").items()):
-            if kind_of(item) in ("plain", "container") and not key.startswith("__"):
-                self.walk.watch.member(cls, key)
-                parts.append((key, self.value(item)))
+        parts.extend((name, self.value(item)) for name, item in class_values(cls))
         return tuple(parts)
 
     # Objects.
@@ -215,6 +229,10 @@ class _Describer:
 
     def _object(self, value: Any) -> Described:
         cls = type(value)
+        if is_a(value, ContextVar):
+            self.walk.watch.variable(value)
+            inside = current(value)
+            return ("variable", value.name, "" if inside is MISSING else self.value(inside))
         if _counts_by_type(value):
             return ("type", _name(cls))
         if cls in (MethodDescriptorType, WrapperDescriptorType, MethodWrapperType):

@@ -25,6 +25,7 @@ from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.changes import changed_names
 from graphroute.frontend.code_digest import code_digest, names_in
 from graphroute.frontend.code_values import Described, describe
+from graphroute.frontend.inherited import classes_above, inherited
 from graphroute.frontend.obstacles import obstacle_of, reads_run_config
 from graphroute.frontend.recognize import is_goal, kind_of
 from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
@@ -123,6 +124,7 @@ class CodeWalk:
             raise Unclear(f"{function.__qualname__!r} is too long to be read")
         for module in sorted(facts.imports):
             self._import(module)
+        self._inherited(function, owner)
         called = {id(call.func) for call in facts.calls}
         seen = set()
         for ref in facts.refs:
@@ -130,6 +132,20 @@ class CodeWalk:
             if not ref.is_extended and key not in seen:
                 seen.add(key)
                 self._ref(scope, ref, is_called=id(ref) in called)
+
+    def _inherited(self, function: FunctionType, owner: Any) -> None:
+        for cls in (classes := classes_above(function, owner)):
+            if is_installed(cls):
+                self._package(module_of(cls))
+            else:
+                self.watch.members(cls)
+        own = tuple(cls for cls in classes[1:] if not is_installed(cls))
+        for name, item in inherited(function, own):
+            functions = tuple(_functions_in(item))
+            for each in functions:
+                self.function(each, owner=owner)
+            if not functions:
+                self.add(f"attribute {name!r}", item, (id(item), name))
 
     def _ref(self, scope: Scope, ref: Ref, *, is_called: bool) -> None:
         found = resolve(scope, ref, is_goal)

@@ -9,11 +9,12 @@ need not hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from operator import is_
 from types import CellType, FunctionType
 from typing import Any
 
-from graphroute.frontend.attributes import MISSING, member
+from graphroute.frontend.attributes import MISSING, bases, member
 
 _EMPTY: Any = object()
 Look = tuple[str, Callable[..., bool], tuple[Any, ...]]
@@ -53,6 +54,16 @@ class Watch:
     def member(self, owner: Any, name: str) -> None:
         """A stored attribute, of an object or its class."""
         self._add((id(owner), name, "member"), _is_member, (owner, name, member(owner, name)))
+
+    def members(self, cls: type) -> None:
+        """What a class defines, and the classes it derives from."""
+        inner = _members(cls)
+        was = tuple(v for pair in inner.items() for v in pair)
+        self._add((id(cls), "members"), _is_class, (cls, bases(cls), was))
+
+    def variable(self, variable: ContextVar[Any]) -> None:
+        """What a context variable holds in the context of who looks."""
+        self._add((id(variable),), _is_set_to, (variable, current(variable)))
 
     def items(self, items: Collection[Any]) -> None:
         """What a list, tuple, set or dict holds."""
@@ -108,6 +119,27 @@ def _is_function(function: FunctionType, code: Any, defaults: Any, named: Any) -
 
 def _is_member(owner: Any, name: str, was: Any) -> bool:
     return member(owner, name) is was
+
+
+def _members(cls: type) -> Mapping[str, Any]:
+    inner: Mapping[str, Any] = type.__getattribute__(cls, "__dict__")
+    return inner
+
+
+def _is_class(cls: type, order: tuple[type, ...], was: tuple[Any, ...]) -> bool:
+    return bases(cls) is order and _is_dict(_members(cls), was)
+
+
+def current(variable: ContextVar[Any]) -> Any:
+    """What a context variable holds here, its default counted; MISSING for nothing."""
+    try:
+        return variable.get()
+    except LookupError:
+        return MISSING
+
+
+def _is_set_to(variable: ContextVar[Any], was: Any) -> bool:
+    return current(variable) is was
 
 
 def _is_list(items: Collection[Any], was: tuple[Any, ...]) -> bool:
