@@ -273,7 +273,7 @@ def concluded(
     try:
         # What an earlier attempt was answered was checked then.
         if paid is not None and dispatch.trial is not None and message is not None:
-            with verifying.within(dispatch.payer):
+            with verifying.within(dispatch.payer(choice)):
                 verdict = dispatch.trial.judge(choice.spec.name, message)
     finally:
         # The call was made, whatever stops its check.
@@ -293,7 +293,7 @@ async def aconcluded(
     paid, verdict = dispatch.paid(choice, message, replies=replies, pieces=pieces), None
     try:
         if paid is not None and dispatch.trial is not None and message is not None:
-            with verifying.within(dispatch.payer):
+            with verifying.within(dispatch.payer(choice)):
                 verdict = await dispatch.trial.ajudge(choice.spec.name, message)
     finally:
         dispatch.recorded(paid, verdict)

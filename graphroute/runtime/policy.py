@@ -30,6 +30,7 @@ from graphroute.runtime.foretold import foretold
 from graphroute.runtime.leaning import Usual
 from graphroute.runtime.pause import Ask, Pauses
 from graphroute.runtime.periods import PeriodLedger
+from graphroute.runtime.spot_checks import SpotChecks
 from graphroute.runtime.tap import Tap
 from graphroute.runtime.tokens import text_of
 
@@ -62,6 +63,7 @@ class Policy:
     open: pool name → chat model; opens a model at the first call that is routed to it
     periods: the ledger of day and month budgets, where there are any
     keeps_own: the pool is nothing but the graph's own models, so each call keeps its model
+    spot_checks: how often checks that can change nothing are paid for
     look_up: the spec of a model that is neither in the pool nor the graph's, such as a judge; None:
         its price and place stay unknown
     chats: the models that were given as objects, by pool name
@@ -96,6 +98,7 @@ class Policy:
     clock: Callable[[], float] = time.time
     outages: Outages = field(default_factory=Outages)
     look_up: Callable[[BaseChatModel], ModelSpec] | None = None
+    spot_checks: SpotChecks = field(default_factory=SpotChecks)
     chats: Mapping[str, BaseChatModel] = field(default_factory=dict)
     answers: Answers | None = None
     outputs: NodeCache | None = None
@@ -211,6 +214,7 @@ class Policy:
         if overheard.is_held(record):
             return
         overheard.note(record)
+        self.spot_checks.note(record)
         with self._lock:
             self._records.append(record)
         if (sink := self.sink) is not None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from graphroute.errors import GraphrouteError, PrivacyViolation, UnknownModel
+from graphroute.errors import BudgetExceeded, GraphrouteError, PrivacyViolation, UnknownModel
 from graphroute.ir.catalog import ModelSpec
 from graphroute.ir.record import CHECK
 from graphroute.runtime.call import Call
@@ -67,6 +67,13 @@ def none_left(call: Call, trail: Trail, order: Sequence[ModelSpec], till: Till) 
             "price_out_usd=…)"
         )
         return trail.last_error
+    if order and money and call.is_check:
+        return BudgetExceeded(
+            f"the check of node {call.node!r} has no money for its model ({reasons})",
+            node=call.node,
+            next_step="raise the budget, or check by a local model; where a check can change "
+            "nothing it is paid for some answers only, with learn=True for all",
+        )
     if order and money:
         return till.exceeded(order, call.facts, reasons)
     if trail.last_error is not None:

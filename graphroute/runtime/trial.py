@@ -108,6 +108,10 @@ class Trial:
         """Where `next_model` stands in the stages, from 0 for the first."""
         return self._next
 
+    def decides(self, model: str) -> bool:
+        """Whether another model is asked if the answer that `model` gives now is refused."""
+        return self._after(model) < len(self.stages)
+
     def times(self, model: str) -> int:
         """How often a model has answered this call already."""
         return sum(each.model == model for each in self.rounds)
@@ -173,6 +177,12 @@ class Trial:
 
         return verifying.verdict(over, self._messages, reply)
 
+    def _after(self, model: str) -> int:
+        """Index of the stage after an answer of `model`."""
+        # Another model than the planned one may have served, for it was down or too dear.
+        ahead = self.stages[self._next :]
+        return self._next + (ahead.index(model) + 1 if model in ahead else 1)
+
     def _latest(self, model: str) -> list[Round]:
         """The last answers, as far back as they are this model's."""
         found: list[Round] = []
@@ -185,9 +195,7 @@ class Trial:
     def refuses(self, model: str, answer: Any, message: AIMessage, verdict: Verdict) -> bool:
         """Note an answer; whether another model is to be asked."""
         self.rounds.append(Round(model=model, answer=answer, message=message, verdict=verdict))
-        # Another model than the planned one may have served, for it was down or too dear.
-        ahead = self.stages[self._next :]
-        self._next += ahead.index(model) + 1 if model in ahead else 1
+        self._next = self._after(model)
         if self._sampling is None:
             return verdict.passed is False and self.next_model is not None
         if verdict.source == _NOT_YET:

@@ -25,6 +25,7 @@ from graphroute.ir.record import CallRecord
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.admission import Admission
 from graphroute.runtime.gates import Gates
+from graphroute.runtime.spot_checks import FIRST, SHARE
 from tests.unit.runtime.situations import assignment_for, policy_for, routed, spec_for
 
 OWN, JUDGE = "scripted:own", "scripted:judge"
@@ -72,9 +73,10 @@ class Judged:
         judge: ScriptedChat | None = None,
         graph: dict[str, Any] | None = None,
         hints: dict[str, Any] | None = None,
+        temperature: float | None = None,
         **options: Any,
     ) -> None:
-        self.own = ScriptedChat(name="own", replies=["42"], in_tokens=10)
+        self.own = ScriptedChat(name="own", replies=["42"], in_tokens=10, temperature=temperature)
         self.judge = judge or judge_chat()
         models = [Model(OWN, self.own, price_in_usd=1, price_out_usd=1)]
         if judge_price is not None:
@@ -529,6 +531,77 @@ def test_a_judge_that_costs_more_than_it_gains_leads_to_no_second_model(
     policy.look_up = lambda _: spec_for(JUDGE, price=price)
     fast.invoke({})
     assert fast.replan().assignment("answer").kind == kind
+
+
+def judged_runs(found: Judged, runs: int) -> list[bool]:
+    for _ in range(runs):
+        found.fast.invoke({})
+    return [record.quality is not None for record in found.answers]
+
+
+def test_a_paid_check_that_can_change_nothing_is_asked_about_the_first_answers_and_some_later() -> (
+    None
+):
+    dear = Judged(cache=False)
+    assert judged_runs(dear, FIRST + 20) == [True] * FIRST + [False] * 20
+    assert "for some answers only" in dear.answers[-1].verdicts[0].reason
+    # Four tokens of a judge against eleven of the node: one answer of eight or so.
+    cheap = Judged(judge=judge_chat(in_tokens=1, out_tokens=1), judge_price=0.5, cache=False)
+    later = judged_runs(cheap, FIRST + 200)[FIRST:]
+    assert 1 <= sum(later) < 200
+    paid = sum(check.cost_nano for check in cheap.checks[2 * FIRST :])
+    assert paid <= SHARE * sum(answer.cost_nano for answer in cheap.answers) + 2_000
+
+
+def test_a_check_that_costs_nothing_is_asked_about_every_answer() -> None:
+    free = Judged(judge_price=0.0, cache=False)
+    assert all(judged_runs(free, FIRST + 10))
+    plain = Judged(check=lambda messages, reply: True, cache=False)
+    assert all(judged_runs(plain, FIRST + 10))
+
+
+def test_what_is_to_be_learnt_from_while_the_graph_runs_is_judged_throughout(
+    tmp_path: Path,
+) -> None:
+    own, judge = ScriptedChat(name="own", replies=["42"], in_tokens=10), judge_chat()
+    models = [
+        Model(OWN, own, price_in_usd=1, price_out_usd=1),
+        Model(JUDGE, judge, price_in_usd=1, price_out_usd=1, quality=0.1),
+    ]
+    fast = optimize(
+        graph_of(asking(own)),
+        models=models,
+        nodes={"answer": RouteHints(verify=verify.judge(judge), models=(OWN,))},
+        store=tmp_path,
+        cache=False,
+        learn=True,
+    )
+    for _ in range(FIRST + 10):
+        fast.invoke({})
+    assert len(judge.calls) == 2 * (FIRST + 10)
+
+
+def test_a_check_that_decides_is_asked_about_every_answer() -> None:
+    judge = judge_chat()
+    cheap, dear = (ScriptedChat(name=name, replies=["42"]) for name in ("cheap", "dear"))
+    policy = policy_for(
+        assignment_for("answer", "scripted:cheap", kind="cascade", then=("scripted:dear",)),
+        chats={"scripted:cheap": cheap, "scripted:dear": dear},
+        own=(spec_for(JUDGE),),
+        hints={"answer": RouteHints(verify=verify.judge(judge))},
+    )
+    fast = routed(graph_of(asking(dear)), policy)
+    for _ in range(FIRST + 10):
+        fast.invoke({})
+    assert len(judge.calls) == 2 * (FIRST + 10)
+    assert not dear.calls
+
+
+def test_an_answer_from_the_cache_is_not_judged_for_money_once_more() -> None:
+    found = Judged(temperature=0.0)
+    assert judged_runs(found, 3) == [True, False, False]
+    assert [record.cache for record in found.answers] == [None, "memory", "memory"]
+    assert len(found.judge.calls) == 2
 
 
 def test_a_graph_that_a_check_runs_is_paid_by_the_run() -> None:
