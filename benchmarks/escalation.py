@@ -116,10 +116,12 @@ def play(
     budget: float,
     rates: CheckRates | None,
     random: Random,
+    check_usd: float = 0.0,
 ) -> tuple[bool, float]:
     """Whether a run is right in every step, and its USD.
 
-    A step asks on only with what the later steps do not need for their first answers.
+    A step asks on only with what the later steps do not need for their first answers, and so does
+    its check, which costs `check_usd` an answer that another may follow.
     """
     spent, is_right = 0.0, True
     firsts = [
@@ -146,6 +148,10 @@ def play(
             answer = bool(part.correct[q, m])
             if rates is None or len(order) == 1:
                 break
+            if check_usd and k + 1 < len(order):
+                if spent + check_usd + later > budget + 1e-15:
+                    break  # nobody says anything of the answer, so it stands
+                spent += check_usd
             if random.random() < (rates.passes_good if answer else rates.passes_bad):
                 break
         is_right = is_right and bool(answer)
