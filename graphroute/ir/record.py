@@ -53,6 +53,8 @@ class CallRecord:
     features: what a scorer can learn from, packed (`ir.features`); `""` for private nodes, and
         where nothing is learnt while the graph runs
     served: the version of the model that the provider says has answered, `""` where it says none
+    is_private: the call had to stay on this machine, so nothing that may quote it is written down:
+        no prompt, answer, text of an error or reason of a check
     prompt, answer: the texts themselves, only where `Store(keep_text=True)` asks for them
     """
 
@@ -91,6 +93,7 @@ class CallRecord:
     prompt_chars: int = 0
     features: str = ""
     served: str = ""
+    is_private: bool = False
     prompt: str | None = None
     answer: str | None = None
 

@@ -28,6 +28,7 @@ from graphroute.profiling.outcome import NodeOutcome, RunOutcome
 from graphroute.profiling.replayer import Ran, Replayer
 from graphroute.runtime import verifying
 from graphroute.runtime.tap import Heard
+from graphroute.store.rows import without_text
 
 Score = Callable[[Any, Example], float]
 """How good an end state is, in [0, 1], for the example it came from."""
@@ -150,11 +151,17 @@ class Session:
             calls.append(call)
             if heard.record.cache is None and call.key not in self.journal.calls:
                 outcomes.append(self._outcome(call, heard.record, self.verdict(call, heard)))
-        error = None if ran.error is None else f"{type(ran.error).__name__}: {ran.error}"[:500]
+        error = None if ran.error is None else self._told(ran.error)
         run = RunOutcome(example=example.key, score=self.score_of(example, ran), error=error)
         self.journal.add_run(run, calls, outcomes, spent_nano=self.spent_nano)
         for outcome in outcomes:
             self.learn(outcome)
+
+    def _told(self, error: Exception) -> str:
+        """What ended a run; only its kind where it may quote what a private node was told."""
+        kind = type(error).__name__
+        is_private = any(each.privacy_local for each in self.plan.assignments)
+        return kind if is_private else f"{kind}: {error}"[:500]
 
     def score_of(self, example: Example, ran: Ran) -> float | None:
         """How good the end of a run is; None where there is none, or nothing to tell by."""
@@ -209,7 +216,9 @@ class Session:
         is_first = record.model not in self._warm
         self._warm.add(record.model)
         if verdict is not None:
-            record = replace(record, verdicts=(verdict,), quality=verdict.score)
+            record = replace(record, verdicts=(verdict,), quality=verdict.quality)
+        if record.is_private:
+            record = without_text(record)
         return NodeOutcome(call=call.key, record=record, is_first=is_first)
 
     def reference(self, call: RecordedCall) -> Any:

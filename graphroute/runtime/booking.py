@@ -222,6 +222,7 @@ class Booking:
             prompt_chars=prompt.chars,
             features="" if is_apart else policy.features_of(call.messages),
             served="" if answer is None or cache else served_by(answer),
+            is_private=call.must_stay,
             prompt=prompt.text,
             answer=text,
             **foretold,

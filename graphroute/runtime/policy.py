@@ -224,7 +224,9 @@ class Policy:
                 self.sink = None
                 logger.warning("records are no longer kept: %s: %s", type(fault).__name__, fault)
         if record.fault:
-            logger.warning("routing fault at node %r: %s", record.node, record.fault)
+            # What went wrong may quote the prompt, and a log goes who knows where.
+            what = record.fault.partition(":")[0] if record.is_private else record.fault
+            logger.warning("routing fault at node %r: %s", record.node, what)
 
     def foretold(self, node: str) -> Mapping[str, Any]:
         """What the plan says of a call of `node`, as fields of its record."""

@@ -43,7 +43,7 @@ Item: TypeAlias = CallRecord | Judged | Shape
 class Batch:
     """Writes items through one connection inside one transaction; ids are looked up once each.
 
-    keep_text: also what may hold a user's words
+    keep_text: also what may hold a user's words, but for those of private calls
     """
 
     def __init__(self, db: sqlite3.Connection, *, keep_text: bool = False) -> None:
@@ -71,7 +71,7 @@ class Batch:
                 refused(fault)
 
     def _call(self, record: CallRecord) -> None:
-        if not self._keep_text:
+        if record.is_private or not self._keep_text:
             record = rows.without_text(record)
         graph = self._graph(record.graph, record.graph_name)
         values = rows.row(
@@ -88,23 +88,36 @@ class Batch:
     def _judged(self, item: Judged) -> None:
         said = item.feedback
         run = self._run(said.run_id, self._graph(item.graph, item.graph_name), "")
+        node = None if said.node is None else self._name(said.node)
         verdict = self._db.execute(
             "INSERT INTO verdicts (run, node, at_s, score, passed, source, reason)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 run,
-                None if said.node is None else self._name(said.node),
+                node,
                 said.at_s,
                 said.verdict.score,
                 said.verdict.passed,
                 self._name(said.verdict.source),
-                rows.clean(said.verdict.reason),
+                rows.clean(said.verdict.reason) if self._may_quote(run, node) else "",
             ),
         ).lastrowid
         self._db.executemany(
             "INSERT INTO credits VALUES (?, ?, ?, ?, ?)",
             [(verdict, run, self._name(c.node), c.score, c.weight) for c in item.shares],
         )
+
+    def _may_quote(self, run: int, node: int | None) -> bool:
+        """Whether what somebody says of a run, or of a node of it, may be kept word for word."""
+        if not self._keep_text:
+            return False
+        found = self._db.execute(
+            "SELECT 1 FROM calls WHERE run = ? AND (? IS NULL OR node = ?)"
+            " AND CASE WHEN json_valid(more) THEN json_extract(more, '$.is_private')"
+            " ELSE more IS NOT NULL END",
+            (run, node, node),
+        ).fetchone()
+        return found is None
 
     def _shape(self, shape: Shape) -> None:
         graph = self._graph(shape.fingerprint, shape.name)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
 import pytest
 from langgraph.graph import START, StateGraph
 
-from graphroute import Model, RouteHints, Store, optimize
+from graphroute import Model, RouteHints, Store, optimize, private
 from graphroute.errors import InvalidValue, UnknownNode
+from graphroute.ir.verdict import Verdict
 from graphroute.keeping import folder, home, stated
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.store.records import FILE, RecordStore
@@ -200,3 +202,62 @@ def test_a_store_is_a_folder_or_more(tmp_path: Path) -> None:
     assert folder(stated(Store(folder=tmp_path, keep_text=True))) == tmp_path
     assert folder(stated(None)) == home() == folder(stated(True))
     assert stated(False).records is False
+
+
+class Private(TypedDict, total=False):
+    """What one node reads is the user's own, by the node's word or by the key's."""
+
+    text: str
+    own: Annotated[str, private]
+    out: str
+
+
+@pytest.mark.parametrize("by", ["node", "key"])
+def test_of_private_nodes_nothing_is_written_with_leave_to_keep_texts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, by: str
+) -> None:
+    def answered(messages: Any) -> Any:
+        if "fails" in messages[-1].text:
+            return ValueError(f"cannot read {messages[-1].text}")
+        return f"about {messages[-1].text}"
+
+    chat = ScriptedChat(name="here", replies=answered)
+    key = "text" if by == "node" else "own"
+
+    def inner(state: Any) -> Any:
+        try:
+            return {"out": chat.invoke(state[key]).text}
+        except ValueError:
+            return {"out": "-"}
+
+    builder = StateGraph(Private)
+    builder.add_node("inner", inner)
+    builder.add_edge(START, "inner")
+
+    def check(messages: Any, reply: Any) -> Verdict:
+        return Verdict(score=0.2, passed=False, reason=f"bad: {reply.text}")
+
+    fast = optimize(
+        builder.compile(),
+        models=[Model("scripted:here", chat, local=True)],
+        nodes={"inner": RouteHints(verify=check, privacy="local" if by == "node" else None)},
+        store=Store(folder=tmp_path, keep_text=True),
+        learn=True,
+    )
+    for text in ("SECRET", "SECRET fails"):
+        fast.invoke({key: text})
+        fast.feedback(fast.last_run_id, 0.5, reason="SECRET was not answered")
+        fast.feedback(fast.last_run_id, 0.5, node="inner", reason="SECRET was not answered")
+    assert [r.is_private for r in fast.records] == [True, True]
+    assert "SECRET" in fast.records[0].verdicts[0].reason, "in memory it is all there"
+    assert "SECRET" in (fast.records[1].error or "")
+    assert fast.history().totals.verdicts == 5
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or b"SECRET" not in path.read_bytes(), path
+    (first, second) = kept(tmp_path).records()
+    assert (first.verdicts[0].score, first.prompt, first.answer) == (0.2, None, None)
+    assert second.error == "ValueError"
+    policy = fast.__dict__["_graphroute"].policy
+    policy.record(replace(first, fault="ValueError: SECRET"))
+    assert "routing fault at node 'inner': ValueError" in caplog.text
+    assert "SECRET" not in caplog.text

@@ -13,9 +13,10 @@ from langchain_core.tools import tool
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
-from graphroute import Model, RouteHints, optimize, verify
+from graphroute import Model, RouteHints, Store, optimize, verify
 from graphroute.errors import InfeasibleBudget, InvalidValue, UnknownNode
 from graphroute.ir.hints import NANO
+from graphroute.ir.verdict import Verdict
 from graphroute.profiling import NodeProfileReport, Progress, profile
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.store.background import flush_all
@@ -232,6 +233,36 @@ def test_private_calls_stay_here_and_are_not_written_down(tmp_path: Path) -> Non
     assert "label 1" not in state.read_text()
     assert any("no file can hold" in note for note in found.notes)
     assert state.stat().st_mode & 0o077 == 0
+
+
+def test_nothing_that_quotes_a_private_call_is_written_down(tmp_path: Path) -> None:
+    def quotes(messages: Any, reply: Any) -> Verdict:
+        return Verdict(score=0.0, passed=False, reason=f"not of {messages[-1].text}: {reply.text}")
+
+    def answered(messages: Any) -> Any:
+        if messages[-1].text.endswith(" 2"):
+            return ValueError(f"cannot read {messages[-1].text}")
+        return "SECRET answer"
+
+    chat = ScriptedChat(name="here", replies=answered, temperature=0)
+    builder = StateGraph(State)
+    builder.add_node("label", lambda s: {"label": chat.invoke(f"SECRET {s['q']}").text})
+    builder.add_edge(START, "label")
+    found = profile(
+        builder.compile(),
+        [{"q": n} for n in range(4)],
+        models=[Model("scripted:here", chat, local=True)],
+        nodes={"label": RouteHints(privacy="local", verify=quotes)},
+        store=Store(folder=tmp_path, keep_text=True),
+        state=tmp_path / "state.jsonl",
+        influence=False,
+    )
+    flush_all()
+    assert found.runs == 4
+    assert found.cells[0].quality is not None
+    assert any("the first with ValueError;" in note for note in found.notes)
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or b"SECRET" not in path.read_bytes(), path
 
 
 def test_declared_nodes_are_not_replayed() -> None:

@@ -85,6 +85,51 @@ def test_the_model_that_was_refused_keeps_its_whole_name(store: RecordStore) -> 
     assert store.tally().reasons == {("draft", f"{AFTER_REFUSAL}llamacpp:small"): 1}
 
 
+def test_of_a_private_call_no_word_is_kept_with_leave_either(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "r.sqlite3", keep_text=True, clock=lambda: NOW_S)
+    private = replace(FULL, is_private=True)
+    store.add(private)
+    assert list(store.records()) == [rows.without_text(private)]
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"secret" not in written
+
+
+@pytest.mark.parametrize(
+    ("keep_text", "node", "kept"),
+    [
+        (False, None, {""}),
+        (False, "draft", {""}),
+        (True, "draft", {"like 'secret'"}),
+        (True, "inner", {""}),
+        (True, None, {""}),
+    ],
+)
+def test_reasons_of_feedback_are_texts_too(
+    tmp_path: Path, keep_text: bool, node: str | None, kept: set[str]
+) -> None:
+    """They may quote an answer: one of a private node, where such a node has run."""
+    store = RecordStore(tmp_path / "r.sqlite3", keep_text=keep_text, clock=lambda: NOW_S)
+    store.add(call(node="draft"))
+    store.add(call(node="inner", is_private=True))
+    verdict = Verdict(score=1.0, passed=True, reason="like 'secret'", source="user")
+    said = Feedback(run_id="r1", verdict=verdict, node=node)
+    store.judge(said, [], graph="f" * 16, graph_name="app")
+    assert store.flush()
+    with closing(sqlite3.connect(store.path)) as db:
+        assert {reason for (reason,) in db.execute("SELECT reason FROM verdicts")} == kept
+
+
+def test_a_row_that_cannot_be_told_counts_as_private(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "r.sqlite3", keep_text=True, clock=lambda: NOW_S)
+    store.add(call(cap_tokens=5))
+    changed(store, "UPDATE calls SET more = '{'")
+    said = Feedback(run_id="r1", verdict=Verdict(score=1.0, passed=True, reason="secret"))
+    store.judge(said, [], graph="f" * 16, graph_name="app")
+    assert store.flush()
+    assert store.holdings().verdicts == 1
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
 def test_nothing_touches_the_disk_before_the_first_record(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "deep" / "records.sqlite3")
     assert store.flush()
@@ -458,9 +503,9 @@ def test_a_record_of_no_kind_leaves_the_others(
 
 
 def test_feedback_that_cannot_be_stored_leaves_the_others(store: RecordStore) -> None:
-    for reason in (7, "fine"):
-        verdict = Verdict(score=1.0, passed=True, reason=reason)  # type: ignore[arg-type]
-        said = Feedback(run_id=f"r-{reason}", verdict=verdict)
+    for node in (7, "draft"):
+        verdict = Verdict(score=1.0, passed=True)
+        said = Feedback(run_id="r1", verdict=verdict, node=node)  # type: ignore[arg-type]
         store.judge(said, [], graph="f" * 16, graph_name="app")
     store.add(call())
     assert store.flush()
