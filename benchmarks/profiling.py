@@ -10,22 +10,20 @@ of work. A graph is a chain with one node of each kind; an input is one question
    asking by worth (the product's own `profiling.worth`), and asking every model of one input after
    the other. Regret: success lost against the best plan at the same price of quality.
 
-`--live`: the triage example on the two embedded models, profiled on half of the tickets, then run
-on the other half by the plan from the profile, by the plan from priors, and on the strong model.
+`--live`: the triage example on the two embedded models (`_live.py`): profiled on its 20 tickets,
+then run on 40 others by plans from the profile and from priors, and on the strong model alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
+import _live
 import numpy as np
 from _machine import describe
 from _outcomes import Floats, Outcomes, load
@@ -292,81 +290,19 @@ def by_worth(data: Outcomes, seed: int) -> None:
         )
 
 
-def live() -> None:
-    """The triage example."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-    import small_models
-    import triage
-
-    from graphroute import RouteHints, optimize, verify
-    from graphroute.cli._profile_table import text_of
-    from graphroute.demo.tickets import interval as bootstrap
-    from graphroute.demo.tickets import read, score
-    from graphroute.profiling import profile
-    from graphroute.store import background
-
-    tickets = read(Path(__file__).parents[1] / "examples/data/tickets.jsonl")
-    known = {each.ticket: each for each in tickets}
-    text = {"type": "string", "minLength": 1}
-    facts = {
-        "type": "object",
-        "required": ["name", "order"],
-        "properties": {"name": text, "order": text},
-    }
-    nodes = {
-        "classify": RouteHints(verify=verify.regex("positive|negative")),
-        "extract": RouteHints(verify=verify.schema(facts)),
-        "draft": RouteHints(verify=verify.regex(r"Dear \w+ \w+,.*\d{4}")),
-    }
-    for chat in (small_models.strong, small_models.weak):
-        chat.invoke("hello", max_tokens=1)
-    with tempfile.TemporaryDirectory() as store:
-        found = profile(
-            triage.graph,
-            [{"input": {"ticket": each.ticket}} for each in tickets[::2]],
-            models=small_models.POOL,
-            nodes=nodes,
-            store=store,
-            score=lambda state, example: score(state, known[example.input["ticket"]]).quality,
-        )
-        print(text_of(found))
-        background.flush_all()
-        spent = 0.0
-        for name, more in _arms(small_models, nodes, store):
-            if name != "all strong":
-                more["budget"] = spent / 2
-            fast = optimize(triage.graph, **more)
-            got = [score(fast.invoke({"ticket": e.ticket}), e).quality for e in tickets[1::2]]
-            cost = sum(record.cost_nano for record in fast.records) / 1e9 / len(got)
-            spent = spent or cost
-            low, high = bootstrap(got)
-            models = ", ".join(
-                f"{a.node} {a.kind} {a.model.split(':')[1]}" for a in fast.plan.assignments
-            )
-            print(
-                f"{name}: quality {np.mean(got):.3f} ({low:.3f} to {high:.3f}), ${cost:.6f} a "
-                f"ticket ({cost / spent:.0%}); {models}"
-            )
-            background.flush_all()
-
-
-def _arms(pool: Any, nodes: Any, store: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Ways to run the other tickets; the first tells what the others may spend half of."""
-    yield "all strong", {"models": [pool.STRONG], "store": False}
-    yield "plan from priors", {"models": pool.POOL, "nodes": nodes, "store": False}
-    yield "plan from the profile", {"models": pool.POOL, "nodes": nodes, "store": store}
-
-
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("GRAPHROUTE_DATA"))
     parser.add_argument("--live", action="store_true")
+    parser.add_argument(
+        "--limits", default="0.5,0.7,1", help="--live: limits per run, as shares of the strong"
+    )
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     print(describe(seed=asked.seed))
     if asked.live:
-        live()
+        _live.run([float(share) for share in asked.limits.split(",")])
     elif asked.data is None:
         parser.error("give --data FOLDER with the routing data, or --live")
     else:
