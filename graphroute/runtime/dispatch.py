@@ -36,7 +36,7 @@ from graphroute.runtime.course import Ahead
 from graphroute.runtime.entrance import Entrance
 from graphroute.runtime.gates import Outcome
 from graphroute.runtime.later import Later
-from graphroute.runtime.ledger import Ledger, Reservation
+from graphroute.runtime.ledger import Reservation
 from graphroute.runtime.parts import begin_parts
 from graphroute.runtime.pause import Replies
 from graphroute.runtime.place import Errand
@@ -93,14 +93,17 @@ class Dispatch:
         Where its verdict can change nothing it has money for some answers only (`spot_checks`): for
         none that was judged before, and for all that the graph is to learn from while it runs.
         """
-        call, policy, handle = self._call, self._policy, self.handle
-        model = choice.spec.name
-        decides = self.trial is not None and self.trial.decides(model)
-        if not decides and policy.explore is None:
-            is_due = not choice.recalled and policy.spot_checks.is_due(call.node, model)
-            handle = handle if is_due else replace(handle, ledger=Ledger(limit_nano=0))
-        return handle.for_check(
-            node=call.node, step=call.step, thread=call.thread, must_stay=call.must_stay
+        call, policy, model = self._call, self._policy, choice.spec.name
+        is_paid = policy.explore is not None or (
+            self.trial is not None and self.trial.decides(model)
+        )
+        return self.handle.for_check(
+            node=call.node,
+            step=call.step,
+            thread=call.thread,
+            must_stay=call.must_stay,
+            is_paid=is_paid
+            or (not choice.recalled and policy.spot_checks.is_due(call.node, model)),
         )
 
     # -- choosing

@@ -53,15 +53,26 @@ class RunHandle:
         """This handle for a run of an optimized graph that starts inside `node`."""
         return replace(self, guards=(*self.guards, (node, inner)))
 
-    def for_check(self, *, node: str, step: int | None, thread: str, must_stay: bool) -> RunHandle:
+    def for_check(
+        self,
+        *,
+        node: str,
+        step: int | None,
+        thread: str,
+        must_stay: bool,
+        is_paid: bool = True,
+    ) -> RunHandle:
         """This handle for the check of a call: what it asks of models is paid by the run, no more.
 
         Such calls keep their models, are no steps of the run and never pause it.
+
+        is_paid: models that cost money may be asked at all
         """
         return replace(
             self,
             checking=Checking(node=node, step=step, thread=thread, must_stay=must_stay),
             course=Beside(self.course),
+            ledger=self.ledger if is_paid else Ledger(limit_nano=0),
             state=None,
             # A graph that the check runs begins a lineage of its own under the node.
             base_depth=0,

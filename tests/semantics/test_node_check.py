@@ -19,6 +19,7 @@ from langgraph.types import Command, Send
 from graphroute import Budget, Model, RouteHints, Verdict, optimize
 from graphroute.errors import InvalidValue
 from graphroute.providers.scripted import ScriptedChat
+from graphroute.runtime.spot_checks import FIRST
 
 
 class State(TypedDict, total=False):
@@ -326,6 +327,23 @@ def test_what_the_check_asks_of_a_model_is_paid_by_the_run(is_async: bool) -> No
     assert (asked.is_check, asked.model, asked.node) == (True, "scripted:cheap2", "answer")
     assert asked.cost_nano == 6_000
     assert (answer.quality, asked.quality) == (1.0, None)
+
+
+def test_a_check_that_nothing_can_follow_is_paid_for_the_first_answers() -> None:
+    house = House()
+    judge = ScriptedChat(name="cheap2", replies=["A"], in_tokens=500, out_tokens=1)
+    house.models.append(Model("scripted:cheap2", judge, price_in_usd=1, price_out_usd=1))
+
+    def check(state: Any, update: Any) -> bool:
+        return judge.invoke("good? " * 100).text == "A"
+
+    fast = house.optimized(
+        check=check, models=("scripted:cheap",), min_quality=None, options={"cache": False}
+    )
+    for _ in range(FIRST + 5):
+        run(fast, is_async=False)
+    judged = [record.quality is not None for record in fast.records if not record.is_check]
+    assert judged == [True] * FIRST + [False] * 5
 
 
 def test_a_run_that_pauses_for_money_goes_on_where_it_was() -> None:

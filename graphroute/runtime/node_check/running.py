@@ -75,7 +75,7 @@ async def _ataken(visit: NodeVisit, run: Callable[[], Awaitable[Any]]) -> Any:
 
 def _verdict(visit: NodeVisit, held: overheard.Held, update: Any) -> Verdict:
     try:
-        with verifying.within(visit.payer):
+        with verifying.within(visit.payer()):
             return verifying.verdict(visit.check, visit.state, update)
     except BaseException:
         # The calls were made, whatever stops their check.
@@ -85,7 +85,7 @@ def _verdict(visit: NodeVisit, held: overheard.Held, update: Any) -> Verdict:
 
 async def _averdict(visit: NodeVisit, held: overheard.Held, update: Any) -> Verdict:
     try:
-        with verifying.within(visit.payer):
+        with verifying.within(visit.payer()):
             return await verifying.averdict(visit.check, visit.state, update)
     except BaseException:
         visit.record(held.give())

@@ -61,13 +61,8 @@ class NodeVisit:
         self._checked, self._place, self._handle = checked, place, handle
         metadata = config.get("metadata") or {}
         step = metadata.get("langgraph_step")
-        policy = handle.policy
-        self.payer = handle.for_check(
-            node=place,
-            step=step if isinstance(step, int) else None,
-            thread=str(metadata.get("thread_id") or ""),
-            must_stay=policy.is_private(place) or handle.is_private_inside(place),
-        )
+        self._step = step if isinstance(step, int) else None
+        self._thread = str(metadata.get("thread_id") or "")
         self._stages = self._stages_of() if handle.checking is None else ()
         self._before = _digest(state) if len(self._stages) > 1 else ""
         self._attempts: list[NodeAttempt] = []
@@ -81,6 +76,22 @@ class NodeVisit:
         if self._checked.against or is_asked_inside or planned is None or planned.kind != "cascade":
             return ()
         return (planned.model, *planned.then)
+
+    def payer(self) -> RunHandle:
+        """The run's handle for what the check of the attempt under way asks of models.
+
+        Where nothing can follow the attempt it has money for some only (`spot_checks`).
+        """
+        handle, place, done = self._handle, self._place, len(self._returned)
+        policy, model = handle.policy, self._stages[done] if done < len(self._stages) else ""
+        is_paid = policy.explore is not None or done + 1 < len(self._stages)
+        return handle.for_check(
+            node=place,
+            step=self._step,
+            thread=self._thread,
+            must_stay=policy.is_private(place) or handle.is_private_inside(place),
+            is_paid=is_paid or policy.spot_checks.is_due(place, model),
+        )
 
     def attempt(self) -> NodeAttempt:
         """The next attempt."""
