@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from graphroute.ir.feedback import Feedback
 from graphroute.ir.verdict import verdict_of
@@ -21,7 +22,10 @@ __all__ = ["Feedback", "from_langsmith"]
 
 
 def from_langsmith(
-    client: Any, run_ids: Sequence[str] | Mapping[str, str], *, key: str | None = None
+    client: Any,
+    run_ids: Sequence[str | UUID] | Mapping[Any, str],
+    *,
+    key: str | None = None,
 ) -> tuple[Feedback, ...]:
     """The feedback that LangSmith has on runs, for `fast.feedback(…)`; asks LangSmith's server.
 
@@ -32,7 +36,8 @@ def from_langsmith(
 
     Scores that are no number in [0, 1] and no bool are left out.
     """
-    ours = run_ids if isinstance(run_ids, Mapping) else {name: name for name in run_ids}
+    pairs = run_ids.items() if isinstance(run_ids, Mapping) else ((name, name) for name in run_ids)
+    ours = {str(theirs): str(name) for theirs, name in pairs}
     if not ours:
         return ()
     keys = {} if key is None else {"feedback_key": [key]}

@@ -74,7 +74,7 @@ def check_run(run_id: str, node: str | None, nodes: Sequence[str]) -> None:
     """Refuse feedback on a run that nobody recorded, or on a node that did not run in it."""
     if not nodes:
         raise InvalidValue(
-            f"no call of a run {run_id!r} is recorded",
+            f"no call of a run {run_id!r} is recorded" if run_id else "feedback on no run",
             value=run_id,
             next_step="give fast.last_run_id, or the run_id of one of fast.records",
         )
@@ -99,7 +99,22 @@ def run_id_in(config: Mapping[str, Any] | None) -> str | None:
 
     >>> run_id_in({"metadata": {"graphroute_run_id": "ticket-17"}}), run_id_in(None)
     ('ticket-17', None)
+    >>> run_id_in({"metadata": {"graphroute_run_id": 0}, "run_id": 5})
+    '0'
     """
     found = config or {}
-    stated = (found.get("metadata") or {}).get(RUN_ID_KEY) or found.get("run_id")
-    return str(stated)[:MAX_ID] if stated else None
+    for stated in ((found.get("metadata") or {}).get(RUN_ID_KEY), found.get("run_id")):
+        if name := named(stated):
+            return name
+    return None
+
+
+def named(run_id: object) -> str:
+    """A run's id as records have it, whether it is given as a text, a number or a UUID.
+
+    None is `""`, which no run is called; of a longer one than `MAX_ID` that many characters count.
+
+    >>> named(17), named(0), named(None)
+    ('17', '0', '')
+    """
+    return "" if run_id is None else str(run_id)[:MAX_ID]

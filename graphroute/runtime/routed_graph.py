@@ -25,7 +25,7 @@ from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
 from graphroute.runtime import hook, lineage, node_hooks, own_cache
 from graphroute.runtime.course import Course
-from graphroute.runtime.feedback import new_run_id, run_id_in
+from graphroute.runtime.feedback import named, new_run_id, run_id_in
 from graphroute.runtime.ledger import Ledger
 from graphroute.runtime.node_path import segments
 from graphroute.runtime.pause import Answer, RunState, limit_nano
@@ -248,15 +248,18 @@ def _routed_class(kind: Any) -> Any:
             return self.__dict__[_ATTRIBUTE].policy.last_run_id  # type: ignore[no-any-return]
 
         def feedback(
-            self, run_id: str, score: object, node: str | None = None, *, reason: str = ""
+            self, run_id: object, score: object, node: str | None = None, *, reason: str = ""
         ) -> None:
             """Say how good a run was, or one node of it: True, False or a number in [0, 1].
+
+            run_id: as the run's config names it (a text, a number, LangChain's UUID), or
+                `last_run_id`
 
             The verdict on a whole run is shared out to its nodes by their weight.
             """
             routing: Routing = self.__dict__[_ATTRIBUTE]
             if routing.feedback is not None:
-                routing.feedback(run_id, score, node, reason)
+                routing.feedback(named(run_id), score, node, reason)
 
         def report(self) -> Report:
             """What the runs so far cost and saved, per node."""

@@ -60,6 +60,12 @@ def test_ids_that_differ_are_mapped_and_strangers_left_out() -> None:
     assert [f.run_id for f in from_langsmith(client, {FIRST: "ticket-17"})] == ["ticket-17"]
 
 
+def test_ids_may_be_what_langsmith_has_them_as() -> None:
+    client = Client([entry(FIRST, True)], [])
+    assert [f.run_id for f in from_langsmith(client, [UUID(FIRST)])] == [FIRST]
+    assert [f.run_id for f in from_langsmith(client, {UUID(FIRST): "mine"})] == ["mine"]
+
+
 def test_other_keys_and_other_scales_are_left_out() -> None:
     client = Client([entry(FIRST, 5), entry(FIRST, None), entry(FIRST, 1, key="other")], [])
     assert from_langsmith(client, [FIRST], key="user_score") == ()

@@ -132,6 +132,28 @@ async def test_a_run_is_called_as_its_config_says(tmp_path: Path) -> None:
     assert fast.last_run_id not in ("bound", str(number))
 
 
+@pytest.mark.parametrize(
+    "run_id", [UUID(int=5), 17, 0, "x" * 500, "odd \ud800"], ids=["uuid", "17", "0", "long", "odd"]
+)
+def test_feedback_finds_a_run_by_the_very_id_that_it_was_given(tmp_path: Path, run_id: Any) -> None:
+    fast = fast_of(tmp_path)
+    fast.invoke({"text": "x"}, {"metadata": {"graphroute_run_id": run_id}})
+    fast.feedback(run_id, True)
+    fast.feedback(fast.last_run_id, 0.5, node="draft")
+    assert fast.history().totals.verdicts == 3
+    later = fast_of(tmp_path)
+    later.feedback(run_id, True, node="check")
+    assert later.history().totals.verdicts == 4
+
+
+@pytest.mark.parametrize("run_id", [None, "", "unknown", 3, UUID(int=6)], ids=repr)
+def test_feedback_on_what_is_no_run_is_refused(tmp_path: Path, run_id: Any) -> None:
+    fast = fast_of(tmp_path)
+    fast.invoke({"text": "x"})
+    with pytest.raises(InvalidValue, match=r"no call of a run|feedback on no run"):
+        fast.feedback(run_id, True)
+
+
 def test_copies_share_feedback_and_history(tmp_path: Path) -> None:
     fast = fast_of(tmp_path)
     copy = fast.with_config(tags=["x"])

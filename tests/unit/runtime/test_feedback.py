@@ -72,6 +72,8 @@ def test_scores_become_verdicts_with_their_source() -> None:
 def test_unknown_runs_and_nodes_are_refused() -> None:
     with pytest.raises(InvalidValue, match="no call of a run 'r'"):
         check_run("r", None, ())
+    with pytest.raises(InvalidValue, match="feedback on no run"):
+        check_run("", None, ())
     with pytest.raises(UnknownNode, match="made no call"):
         check_run("r", "c", ("a", "b"))
     check_run("r", "b", ("a", "b"))
@@ -84,4 +86,7 @@ def test_a_run_is_named_by_its_config() -> None:
     assert run_id_in({"metadata": {"graphroute_run_id": 17}}) == "17"
     assert run_id_in({"metadata": None}) is None
     assert run_id_in({"metadata": {"graphroute_run_id": "x" * 1000}}) == "x" * 200
+    assert run_id_in({"metadata": {"graphroute_run_id": 0}, "run_id": number}) == "0"
+    assert run_id_in({"metadata": {"graphroute_run_id": ""}, "run_id": number}) == str(number)
+    assert run_id_in({"metadata": {"graphroute_run_id": ""}}) is None
     assert new_run_id() != new_run_id()
