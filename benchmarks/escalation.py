@@ -1,6 +1,6 @@
 """What is a check worth? Plans with cascades against plans without, at the same budget.
 
-    python benchmarks/escalation.py --data FOLDER [--runs 100] [--seed 0]
+    python benchmarks/escalation.py --data FOLDER [--runs 100] [--seed 0] [--weighted]
 
 Chains of four steps with kinds of work at random; profiles (accuracy, tokens) come from the
 training questions, runs get others, and what the models really answered and cost is looked up.
@@ -12,6 +12,9 @@ wrong one with the second; it costs nothing.
 `closed`: share of the way from the plan without checks to the oracle, which knows every answer
 beforehand and buys the cheapest right ones.
 
+`--weighted`: each step matters 0.5, 1, 2 or 4 times, by lot, and of a run the share of what matters
+counts that is right; else a run counts that is right in every step. (The oracle buys as before.)
+
 Assumed, not recorded: that errors of a check are independent. A model that is asked the same again
 answers as before, because one answer of each is recorded; the planner is told.
 """
@@ -22,6 +25,8 @@ import argparse
 import logging
 import math
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -36,6 +41,7 @@ from graphroute import registry
 from graphroute.ir.facts import Observed
 from graphroute.ir.graph import END, START, Edge, Graph, Node
 from graphroute.ir.hints import Budget, RouteHints
+from graphroute.ir.knapsack import Ladder, is_worth, ladder
 from graphroute.ir.plan import Plan
 from graphroute.planner import make_plan
 from graphroute.planning.retries import CheckRates
@@ -44,6 +50,8 @@ from graphroute.protocols import StepScorer
 GRAPHS, STEPS = 40, 4
 T_GRAPHS = 2.023
 """Student's t for 39 degrees of freedom, 95 %."""
+
+WEIGHTS = (0.5, 1.0, 2.0, 4.0)
 
 CHECKS = {
     "1 / 0": CheckRates(passes_good=1.0, passes_bad=0.0, stubborn=1.0),
@@ -63,13 +71,17 @@ def planned(
     kinds: tuple[str, ...],
     budget: float,
     rates: CheckRates | None,
+    weights: Sequence[float | None] = (None,) * STEPS,
 ) -> Plan:
     """The product's plan for a chain of these kinds."""
     names = [f"step{i}" for i in range(len(kinds))]
-    hints = RouteHints(verify=_passes) if rates is not None else RouteHints()
+    verify = _passes if rates is not None else None
     graph = Graph(
         name="chain",
-        nodes=tuple(Node(name=n, kind="llm", hints=hints) for n in names),
+        nodes=tuple(
+            Node(name=n, kind="llm", hints=RouteHints(verify=verify, weight=weight))
+            for n, weight in zip(names, weights, strict=True)
+        ),
         edges=tuple(Edge(source=a, target=b) for a, b in pairwise([START, *names, END])),
     )
     scorer = registry.build("scorers", "structural")
@@ -107,6 +119,23 @@ def planned(
     )
 
 
+def ahead(here: World, data: Outcomes, plan: Plan, kinds: tuple[str, ...]) -> list[Ladder]:
+    """The further models of each step, at what they cost in training."""
+    return [
+        ladder(
+            usd=[
+                float(data.train[kind].cost_usd[:, here.models.index(name)].mean())
+                for name in a.then
+                if a.reach
+            ],
+            reach=a.reach,
+            so_far=a.so_far,
+            weight=a.weight,
+        )
+        for a, kind in zip(plan.assignments, kinds, strict=True)
+    ]
+
+
 def play(
     here: World,
     data: Outcomes,
@@ -117,13 +146,15 @@ def play(
     rates: CheckRates | None,
     random: Random,
     check_usd: float = 0.0,
-) -> tuple[bool, float]:
-    """Whether a run is right in every step, and its USD.
+) -> tuple[tuple[bool, ...], float]:
+    """Which steps of a run are right, and its USD.
 
-    A step asks on only with what the later steps do not need for their first answers, and so does
-    its check, which costs `check_usd` an answer that another may follow.
+    A step asks on only with what the later steps do not need for their first answers, and only if
+    that gains more than they could on second answers. So much its check may spend as well, which
+    costs `check_usd` an answer that another may follow.
     """
-    spent, is_right = 0.0, True
+    spent, right = 0.0, []
+    ladders = ahead(here, data, plan, kinds)
     firsts = [
         float(data.train[k].cost_usd[:, here.models.index(a.model)].mean())
         for a, k in zip(plan.assignments, kinds, strict=True)
@@ -140,9 +171,13 @@ def play(
         answer = None
         for k, first in enumerate(order):
             fits = [m for m in (first, cheapest) if spent + part.cost_usd[q, m] <= budget]
-            is_dear = spent + part.cost_usd[q, first] + later > budget
-            if not fits or (k and (fits[0] != first or is_dear)):
+            if not fits or (k and fits[0] != first):
                 break  # the answer so far stands
+            if k:
+                usd, room = float(part.cost_usd[q, first]), budget - spent - later
+                this, *others = ladders[number - 1][k - 1 :]
+                if not is_worth((replace(this, usd=usd), *others), ladders[number:], room):
+                    break
             m = fits[0]
             spent += float(part.cost_usd[q, m])
             answer = bool(part.correct[q, m])
@@ -154,11 +189,13 @@ def play(
                 spent += check_usd
             if random.random() < (rates.passes_good if answer else rates.passes_bad):
                 break
-        is_right = is_right and bool(answer)
-    return is_right, spent
+        right.append(bool(answer))
+    return tuple(right), spent
 
 
-def compare(here: World, data: Outcomes, share: float, runs: int, seed: int) -> None:
+def compare(
+    here: World, data: Outcomes, share: float, runs: int, seed: int, *, is_weighted: bool
+) -> None:
     """One budget: the plan without checks, with each check, and the oracle."""
     strong = int(np.mean([data.train[k].correct.mean(axis=0) for k in data.kinds], axis=0).argmax())
     columns = ["no check", *CHECKS, "oracle"]
@@ -179,9 +216,17 @@ def compare(here: World, data: Outcomes, share: float, runs: int, seed: int) -> 
         kinds = tuple(random.choice(data.kinds) for _ in range(STEPS))
         budget = share * sum(float(data.train[k].cost_usd[:, strong].mean()) for k in kinds)
         total += budget * runs
+        matter = [random.choice(WEIGHTS) if is_weighted else 1.0 for _ in kinds]
+        weights = matter if is_weighted else (None,) * STEPS
+
+        def counted(found: Sequence[float]) -> float:
+            if not is_weighted:
+                return float(np.prod(found))
+            return float(np.dot(found, matter) / sum(matter))  # noqa: B023
+
         ways: dict[str, tuple[Plan, CheckRates | None]] = {
-            "no check": (planned(here, data, kinds, budget, None), None),
-            **{n: (planned(here, data, kinds, budget, c), c) for n, c in CHECKS.items()},
+            "no check": (planned(here, data, kinds, budget, None, weights), None),
+            **{n: (planned(here, data, kinds, budget, c, weights), c) for n, c in CHECKS.items()},
         }
         for name in CHECKS:
             placed[name].update(a.kind for a in ways[name][0].assignments)
@@ -201,11 +246,9 @@ def compare(here: World, data: Outcomes, share: float, runs: int, seed: int) -> 
             for name, (plan, rates) in ways.items():
                 luck = Random(f"{seed} {g} {r} {name}")
                 found = play(here, data, plan, kinds, questions, budget, rates, luck)
-                right[name][g, r] = found[0]
+                right[name][g, r] = counted(found[0])
                 spent[name] += found[1]
-            right["oracle"][g, r] = float(
-                np.prod(oracle_run(shaped, every, budget, questions, knows))
-            )
+            right["oracle"][g, r] = counted(oracle_run(shaped, every, budget, questions, knows))
     base, best = right["no check"].mean(), right["oracle"].mean()
     print(f"\nbudget {share:.0%} of all strong: {GRAPHS} chains × {runs} runs")
     for name in columns:
@@ -229,13 +272,21 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100, help="per chain")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budgets", default="0.08,0.25,0.5,1", help="shares of all strong")
+    parser.add_argument("--weighted", action="store_true", help="steps that matter unequally")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     data = load(options.data, "tasks")
     here = world(options.data)
     print(describe(seed=options.seed))
     for share in options.budgets.split(","):
-        compare(here, data, float(share), options.runs, options.seed)
+        compare(
+            here,
+            data,
+            float(share),
+            options.runs,
+            options.seed,
+            is_weighted=options.weighted,
+        )
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def compare(
                 luck = Random(f"{seed} {g} {r}")
                 rates, usd = told[name], 0.0 if name == "no check" else check_usd
                 found = play(here, data, plan, kinds, questions, budget, rates, luck, usd)
-                right[name][g, r] = found[0]
+                right[name][g, r] = all(found[0])
                 spent[name] += found[1]
     print(f"\nbudget {budget_share:.0%} of all strong, a check costs {price:.0%} of a strong call")
     for name in names:
