@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,8 +30,9 @@ from graphroute.frontend.inherited import classes_above, inherited
 from graphroute.frontend.obstacles import obstacle_of, reads_run_config
 from graphroute.frontend.recognize import is_goal, kind_of
 from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
+from graphroute.frontend.sources import absolute, sources_of
 from graphroute.frontend.symbols import Ref
-from graphroute.frontend.versions import is_installed, is_installed_module, source_of, version_of
+from graphroute.frontend.versions import is_installed, is_installed_module, version_of
 from graphroute.frontend.watch import Watch
 from graphroute.ir.node_cache import Unclear
 
@@ -123,7 +125,7 @@ class CodeWalk:
         if facts.is_cut:
             raise Unclear(f"{function.__qualname__!r} is too long to be read")
         for module in sorted(facts.imports):
-            self._import(module)
+            self._import(absolute(function, module))
         self._inherited(function, owner)
         called = {id(call.func) for call in facts.calls}
         seen = set()
@@ -149,10 +151,6 @@ class CodeWalk:
 
     def _ref(self, scope: Scope, ref: Ref, *, is_called: bool) -> None:
         found = resolve(scope, ref, is_goal)
-        if ref.root.startswith("import "):
-            if type(found.value) is FunctionType and is_installed(found.value):
-                self.function(found.value)
-            return
         is_own = found.owner is not MISSING and not is_a(found.owner, type, ModuleType)
         if is_own and ref.chain and _is_inner_method(found.value):
             # What a method written in C gives, it takes from its object.
@@ -161,9 +159,11 @@ class CodeWalk:
         if origin == "local" or (origin == "builtin" and value is not MISSING):
             self._watch_builtin(scope, ref)
             return
+        if origin == "import" and value is MISSING:
+            return  # not loaded yet: told by its sources
         steps = ref.chain[: len(ref.chain) - len(found.rest)]
-        place = ".".join((ref.root, *steps))
-        word = origin if origin in ("global", "closure") else "attribute"
+        place = ".".join((ref.root.removeprefix("import "), *steps))
+        word = origin if origin in ("global", "closure", "import") else "attribute"
         if found.value is MISSING and found.owner not in (MISSING, None):
             # An attribute that only a run can make: all that it can be made from counts.
             self.add(f"{word} {place!r}", found.owner, (id(found.owner),))
@@ -198,7 +198,10 @@ class CodeWalk:
         if ref.root not in scope.bound:
             cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
             cell = next((c for name, c in cells if name == ref.root), None)
-            if cell is not None:
+            if ref.root.startswith("import "):
+                module = absolute(function, ref.root.removeprefix("import "))
+                self.watch.name(sys.modules, module)
+            elif cell is not None:
                 self.watch.cell(cell)
             else:
                 self.watch.name(function.__globals__, ref.root)
@@ -209,13 +212,20 @@ class CodeWalk:
             value = resolve(Scope(function, {"it": value}), Ref("it", (name,)), is_goal).value
 
     def _import(self, module: str) -> None:
+        """A module that is imported when the code runs; what is asked of it counts by itself."""
         if is_installed_module(module):
             self._package(module)
-        else:
-            # Told by its file, since it may not be loaded before the node has run once.
-            look = functools.partial(source_of, module)
+        elif module not in sys.modules:
+            label = f"module {module!r}"
+            with self._inside(label):
+                self.watch.name(sys.modules, module)
+            self._sources(module)
+
+    def _sources(self, module: str) -> None:
+        label, look = f"module {module!r}", functools.partial(sources_of, module)
+        with self._inside(label):
             self.watch.look(look)
-            self.parts[f"module {module!r}"] = hashlib.sha256(look().encode()).hexdigest()[:_SHORT]
+        self.parts[label] = hashlib.sha256(look().encode()).hexdigest()[:_SHORT]
 
     def _package(self, module: str) -> str:
         version = version_of(module)
@@ -232,7 +242,8 @@ class CodeWalk:
         label = self._label(label)
         self._named[key] = (label, value)
         if is_a(value, ModuleType):
-            self._import(str(held(value).get("__name__")))
+            name = str(held(value).get("__name__"))
+            (self._package if is_installed_module(name) else self._sources)(name)
             return label
         with self._inside(label):
             for part, described in self._described(label, value):

@@ -246,9 +246,14 @@ class Operations(Stack):
             self._pop()
             self._push(made)
         elif name == "IMPORT_NAME":
-            self._pop(2)
-            self.facts.imports.add(str(op.argval))
-            self._push(Ref(f"import {op.argval}", is_accounted=True))
+            names, level = self._pop(), self._pop()
+            dots = "." * level.value if isinstance(level, Const) else ""
+            module = f"{dots}{op.argval}"
+            self.facts.imports.add(module)
+            # `import a.b` gives a; `from a import b` gives what b is asked of.
+            is_from = not isinstance(names, Const) or names.value is not None
+            given = module if is_from else module.partition(".")[0]
+            self._push(Ref(f"import {given}", is_accounted=True))
         elif name == "IMPORT_FROM":
             base = self.stack[-1] if self.stack else Symbol()
             self._push(self._attribute(base, str(op.argval)))

@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any, Final
 
 from graphroute.frontend.attributes import MISSING, held, is_a, member, on_class
+from graphroute.frontend.sources import absolute
 from graphroute.frontend.symbols import Ref
 
 _MAX_CHAIN: Final = 12
@@ -53,7 +54,8 @@ class Scope:
             return self.function.__globals__[name], "global"
         if name.startswith("import "):
             # Already imported modules only: importing would run code.
-            return sys.modules.get(name.removeprefix("import "), MISSING), "import"
+            module = absolute(self.function, name.removeprefix("import "))
+            return sys.modules.get(module, MISSING), "import"
         return getattr(builtins, name, MISSING), "builtin"
 
 

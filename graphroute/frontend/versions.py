@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import importlib.util
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FunctionType
 from typing import Final, cast
@@ -46,7 +46,7 @@ def is_installed_module(module: str) -> bool:
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names or root == _OWN:
         return True
-    file = _file_of(root)
+    file = file_of(root)
     if file is None:
         # A namespace package has places instead of a file.
         places = [str(place) for place in getattr(sys.modules.get(root), "__path__", ())]
@@ -59,17 +59,32 @@ def _in_folder(file: str) -> bool:
     return any(folder in parts for folder in _FOLDERS)
 
 
-def _file_of(module: str) -> str | None:
+@functools.lru_cache(maxsize=4096)
+def file_of(module: str) -> str | None:
+    """The file a module is loaded from, loaded or not; None where there is none."""
     if (known := sys.modules.get(module)) is not None:
         file = getattr(known, "__file__", None)
-    else:
-        try:
-            # Only of a top-level module, since finding another one would load its parents.
-            spec = importlib.util.find_spec(module.partition(".")[0])
-        except (ImportError, ValueError):
-            return None
-        file = None if spec is None else spec.origin
-    return file if isinstance(file, str) else None
+        return file if isinstance(file, str) else None
+    root, *rest = with_packages(module)
+    try:
+        spec = importlib.util.find_spec(root)
+        for name in rest:
+            # Along the folders, since to ask for a submodule would load its package.
+            places = None if spec is None else spec.submodule_search_locations
+            spec = None if places is None else PathFinder.find_spec(name, list(places))
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None else spec.origin
+
+
+def with_packages(module: str) -> list[str]:
+    """A module after the packages it is in.
+
+    >>> with_packages("a.b.c")
+    ['a', 'a.b', 'a.b.c']
+    """
+    parts = module.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -87,17 +102,3 @@ def version_of(module: str) -> str:
     names = sorted(set(importlib.metadata.packages_distributions().get(root, ())))
     found = [f"{name} {importlib.metadata.version(name)}" for name in names]
     return ", ".join(found) or f"{root} of unknown version"
-
-
-def source_of(module: str) -> str:
-    """A digest of a module's source file, loaded or not; `""` where there is none."""
-    file = _file_of(module)
-    if file is None or not (path := Path(file)).is_file():
-        return ""
-    stat = path.stat()
-    return _digest_of(file, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1024)
-def _digest_of(file: str, size_bytes: int, changed_ns: int) -> str:  # noqa: ARG001 - the key
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

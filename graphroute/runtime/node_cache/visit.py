@@ -313,6 +313,9 @@ class Visit:
         changed: frozenset[str],
     ) -> str | None:
         policy = self.handle.policy
+        # What the code imports when it runs is followed now, and may do what no result tells.
+        if obstacles := self.node.code.now(self.volatile | changed).obstacles:
+            return obstacles[0]
         if changed and self.node.caching.asked == "auto":
             return f"it changed {', '.join(sorted(changed))}"
         why = (

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypedDict
 
@@ -222,3 +226,147 @@ async def test_each_task_is_answered_by_its_own_context() -> None:
     assert [await ask(name) for name in names] == names
     assert outcomes(fast)["node"].count("computed") <= len(names)
     assert outcomes(fast)["node"][-len(names) :] == ["hit"] * len(names)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of modules that no test but this one has loaded."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_what_is_asked_of_a_module_imported_inside_counts(project: Path) -> None:
+    (project / "late_rates.py").write_text("tax = 1\n\ndef rate():\n    return tax\n")
+
+    def attribute(state: State) -> Any:
+        import late_rates  # type: ignore[import-not-found]
+
+        return late_rates.tax
+
+    def called(state: State) -> Any:
+        from late_rates import rate as current
+
+        return current()
+
+    def change() -> None:
+        sys.modules["late_rates"].tax += 1  # type: ignore[attr-defined]
+
+    # What was not loaded at first is told by its file, and from then on by what it holds.
+    assert after(attribute, change) == ANEW
+    assert after(attribute, change) == ANEW
+    assert after(called, change) == ANEW
+    assert after(called, lambda: setattr(sys.modules["late_rates"], "rate", lambda: 9)) == ANEW
+
+
+def test_an_obstacle_behind_an_import_inside_is_found_when_it_is_loaded(project: Path) -> None:
+    (project / "late_told.py").write_text(
+        "from langgraph.config import get_stream_writer\n\n"
+        "def tell(text):\n    get_stream_writer()(text)\n    return text\n"
+    )
+
+    def node(state: State) -> State:
+        from late_told import tell  # type: ignore[import-not-found]
+
+        return {"out": tell(state["a"])}
+
+    fast = cached(_graph(node))
+    for _ in range(2):
+        fast.invoke({"a": 1})
+    assert outcomes(fast)["node"] == ["computed", "bypassed"]
+    assert all("it writes to the run's stream" in record.why for record in fast.node_records)
+
+
+def test_a_module_inside_a_package_imported_inside_counts(project: Path) -> None:
+    package = project / "late_shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "cart.py").write_text("size = 1\n")
+
+    def by_path(state: State) -> Any:
+        import late_shop.cart  # type: ignore[import-not-found]
+
+        return late_shop.cart.size
+
+    def by_name(state: State) -> Any:
+        import late_shop.cart as cart
+
+        return cart.size
+
+    def change() -> None:
+        sys.modules["late_shop.cart"].size += 1  # type: ignore[attr-defined]
+
+    for node in (by_path, by_name):
+        assert after(node, change) == ANEW
+
+
+def test_the_environment_read_through_an_import_inside_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LATE", "1")
+
+    def node(state: State) -> Any:
+        import os
+
+        return os.environ["LATE"]
+
+    assert after(node, lambda: monkeypatch.setenv("LATE", "2")) == ANEW
+
+
+RUN = """
+import sys
+from late_app.graph import graph
+from graphroute import optimize
+fast = optimize(graph, cache="disk")
+print(fast.invoke({"n": 1})["n"], fast.node_records[0].outcome)
+"""
+
+APP = """
+from typing import TypedDict
+from langgraph.graph import START, StateGraph
+from graphroute import route
+
+class State(TypedDict):
+    n: int
+
+@route(cache=True)
+def node(state: State) -> State:
+    from .cleaning import clean
+    return {"n": clean(state["n"])}
+
+builder = StateGraph(State)
+builder.add_node("node", node)
+builder.add_edge(START, "node")
+graph = builder.compile()
+"""
+
+
+def test_an_edit_behind_an_import_inside_is_seen_by_the_next_process(tmp_path: Path) -> None:
+    """The module is not loaded when the key is made; what it imports in its turn was edited."""
+    package = tmp_path / "late_app"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "graph.py").write_text(APP)
+    (package / "deep" / "__init__.py").write_text("")
+    (package / "cleaning.py").write_text(
+        "from late_app.deep import steps\n\ndef clean(n):\n    return steps.step(n)\n"
+    )
+
+    def run(step: str) -> str:
+        (package / "deep" / "steps.py").write_text(f"def step(n):\n    return {step}\n")
+        environment = {**os.environ, "GRAPHROUTE_HOME": str(tmp_path / "home")}
+        environment |= {"PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-c", RUN]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+        return done.stdout.strip()
+
+    assert run("n + 1") == "2 computed"
+    assert run("n + 1") == "2 hit"
+    assert run("n + 10") == "11 computed"
