@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.changes import changed_names
 from graphroute.frontend.code_digest import code_digest, names_in
 from graphroute.frontend.code_values import Described, describe
+from graphroute.frontend.environment import variables
 from graphroute.frontend.inherited import classes_above, inherited
 from graphroute.frontend.obstacles import obstacle_of, reads_run_config
 from graphroute.frontend.recognize import is_goal, kind_of
@@ -127,6 +129,8 @@ class CodeWalk:
         for module in sorted(facts.imports):
             self._import(absolute(function, module))
         self._inherited(function, owner)
+        for variable in variables(scope, facts):
+            self._variable(variable)
         called = {id(call.func) for call in facts.calls}
         seen = set()
         for ref in facts.refs:
@@ -134,6 +138,15 @@ class CodeWalk:
             if not ref.is_extended and key not in seen:
                 seen.add(key)
                 self._ref(scope, ref, is_called=id(ref) in called)
+
+    def _variable(self, name: str | None) -> None:
+        if name is None:
+            self.add("environment", os.environ, (id(os.environ),))
+            return
+        label, look = f"environment variable {name!r}", functools.partial(os.environ.get, name)
+        with self._inside(label):
+            self.watch.look(look)
+        self.parts[label] = self._short(look())
 
     def _inherited(self, function: FunctionType, owner: Any) -> None:
         for cls in (classes := classes_above(function, owner)):

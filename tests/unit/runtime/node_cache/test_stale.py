@@ -317,6 +317,22 @@ def test_the_environment_read_through_an_import_inside_counts(
     assert after(node, lambda: monkeypatch.setenv("LATE", "2")) == ANEW
 
 
+def test_the_environment_asked_by_getenv_counts_one_variable_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LATE", "1")
+    monkeypatch.setenv("OTHER", "1")
+
+    def other() -> None:
+        monkeypatch.setenv("OTHER", "2")
+
+    name = "LATE"
+    one = lambda state: os.getenv("LATE", "eu")  # noqa: E731
+    assert after(one, other) == ["computed", "hit", "hit"]
+    assert after(one, lambda: monkeypatch.delenv("LATE")) == ANEW
+    assert after(lambda state: os.getenv(name), lambda: monkeypatch.setenv("LATE", "3")) == ANEW
+
+
 RUN = """
 import sys
 from late_app.graph import graph
