@@ -34,6 +34,7 @@ def from_langsmith(
         same where the run was started with `config={"run_id": …}`)
     key: only feedback of this key, such as `"user_score"`
 
+    What was changed last comes last: of several verdicts from LangSmith on one run that one stands.
     Scores that are no number in [0, 1] and no bool are left out.
     """
     pairs = run_ids.items() if isinstance(run_ids, Mapping) else ((name, name) for name in run_ids)
@@ -41,17 +42,18 @@ def from_langsmith(
     if not ours:
         return ()
     keys = {} if key is None else {"feedback_key": [key]}
-    found = []
+    found = list[tuple[float, Feedback]]()
     for entry in client.list_feedback(run_ids=list(ours), **keys):
         verdict = verdict_of(entry.score, source="langsmith")
         name = ours.get(str(entry.run_id))
         if verdict.is_known and name is not None:
-            made = getattr(entry, "created_at", None)
-            found.append(
-                Feedback(
-                    run_id=name,
-                    verdict=verdict,
-                    at_s=made.timestamp() if isinstance(made, datetime) else 0.0,
-                )
-            )
-    return tuple(found)
+            made = _moment(entry, "created_at")
+            changed = max(made, _moment(entry, "modified_at"))
+            found.append((changed, Feedback(run_id=name, verdict=verdict, at_s=made)))
+    return tuple(said for _, said in sorted(found, key=lambda each: each[0]))
+
+
+def _moment(entry: Any, name: str) -> float:
+    """Seconds since the epoch, 0 where nothing is said."""
+    at = getattr(entry, name, None)
+    return at.timestamp() if isinstance(at, datetime) else 0.0

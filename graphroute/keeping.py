@@ -10,7 +10,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from graphroute.errors import InvalidValue, StoreUnavailable
-from graphroute.ir.feedback import Feedback
+from graphroute.ir.feedback import Feedback, Revision
 from graphroute.ir.plan import Plan
 from graphroute.ir.storage import Store
 from graphroute.ir.tally import Shape, Span
@@ -19,7 +19,7 @@ from graphroute.runtime.feedback import check_run, shares, verdict_given
 from graphroute.runtime.policy import Policy
 from graphroute.store.records import DAY_S, FILE, RecordStore
 
-GiveFeedback = Callable[[str, object, str | None, str], None]
+GiveFeedback = Callable[[str, object, str | None, str], Revision]
 History = Callable[[float | None, float | None], SpanReport]
 
 
@@ -89,7 +89,7 @@ def history_of(policy: Policy, kept: RecordStore | None) -> History | None:
 def feedback_on(policy: Policy, kept: RecordStore | None) -> GiveFeedback:
     """`fast.feedback`: checks what is said, and hands it to the policy and the store."""
 
-    def give(run_id: str, score: object, node: str | None, reason: str) -> None:
+    def give(run_id: str, score: object, node: str | None, reason: str) -> Revision:
         verdict = verdict_given(score, reason=reason)
         graph = policy.plan.graph
         ran = dict.fromkeys(record.node for record in policy.records if record.run_id == run_id)
@@ -102,8 +102,8 @@ def feedback_on(policy: Policy, kept: RecordStore | None) -> GiveFeedback:
         said = Feedback(run_id=run_id, verdict=verdict, node=node, at_s=time.time())
         weights = {a.node: a.weight for a in policy.plan.assignments}
         credited = shares(said, ran, weights)
-        policy.credit(credited)
         if kept is not None:
             kept.judge(said, credited, graph=graph.fingerprint, graph_name=graph.name)
+        return policy.credit(said, credited)
 
     return give

@@ -23,7 +23,7 @@ from graphroute import registry
 from graphroute.errors import GraphrouteError, InvalidValue
 from graphroute.ir.catalog import Catalog
 from graphroute.ir.evidence import Evidence
-from graphroute.ir.feedback import Credit
+from graphroute.ir.feedback import Credit, Revision
 from graphroute.ir.graph import Graph
 from graphroute.ir.learned import DAY_S, LearnedProfile, Part, joined
 from graphroute.ir.learned_file import load_profile
@@ -33,6 +33,7 @@ from graphroute.ir.quality import success
 from graphroute.ir.record import CallRecord
 from graphroute.ir.sureness import Curve
 from graphroute.ir.tally import Span
+from graphroute.keeping import GiveFeedback
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
 from graphroute.learners._loop import Learning
@@ -168,7 +169,10 @@ def sureness_of(
 
     records, given: the calls of this process, and the feedback on them
     """
-    credited = (*past.credits, *((credit, "") for credit in given))
+    # What is said again, perhaps in another process, stands in the place of what was said before.
+    again = set(map(_key, given))
+    stands = (each for each in past.credits if _key(each[0]) not in again)
+    credited = (*stands, *((credit, "") for credit in given))
     calls = (*past.records, *records)
     nodes = [node for node in graph.nodes if node.may_call_model]
     found = curves(pairs_of(calls, credited), {node.name: class_of(node) for node in nodes})
@@ -185,6 +189,10 @@ def sureness_of(
         for name, (good, good_passed, bad, bad_passed) in passed(calls, found, floors).items()
     }
     return Sureness(chances=found, checks=checks)
+
+
+def _key(said: Credit) -> tuple[str, str, str]:
+    return said.run_id, said.node, said.source
 
 
 def levelled(evidence: Table, graph: Graph, catalog: Catalog, scorer: StepScorer) -> Table:
@@ -311,22 +319,19 @@ def attach(
         )
 
 
-GiveFeedback = Callable[[str, object, str | None, str], None]
-
-
 def taught_by(
     give: GiveFeedback, learning: Learning, policy: Policy, retrainer: Retrainer | None = None
 ) -> GiveFeedback:
     """Feedback that is learnt from as well."""
 
-    def also(run_id: str, score: object, node: str | None, reason: str) -> None:
-        known, alarms = len(policy.credits), learning.alarms
-        give(run_id, score, node, reason)
-        new: Sequence[Credit] = [c for c in policy.credits[known:] if c.run_id == run_id]
-        learning.credit(new, policy.records)
+    def also(run_id: str, score: object, node: str | None, reason: str) -> Revision:
+        alarms = learning.alarms
+        said = give(run_id, score, node, reason)
+        learning.credit(said, policy.records)
         if retrainer is not None:
             if learning.alarms != alarms:
                 retrainer.drifted()
-            retrainer.judged(sum(credit.weight for credit in new))
+            retrainer.judged(sum(credit.weight for credit in said.added))
+        return said
 
     return also

@@ -1,7 +1,8 @@
 """What people and programs say about a whole run or one of its nodes, after it has ended.
 
 A `Feedback` says how good the result was; `Credit` is the part of it that one node's answers get,
-so that learning has one kind of evidence: a score in [0, 1] with a weight.
+so that learning has one kind of evidence: a score in [0, 1] with a weight. Whoever says something
+again of the same run, or the same node of it, has changed his mind (`Revision`): the last counts.
 """
 
 from __future__ import annotations
@@ -37,3 +38,24 @@ class Credit:
     score: float
     weight: float
     source: str = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """What a verdict says of nodes now, and what the same source had said of the same before.
+
+    now: empty where the verdict says nothing of any node; before: empty the first time
+    """
+
+    now: tuple[Credit, ...]
+    before: tuple[Credit, ...] = ()
+
+    @property
+    def added(self) -> tuple[Credit, ...]:
+        """What is said now and was not said before."""
+        return tuple(credit for credit in self.now if credit not in self.before)
+
+    @property
+    def taken_back(self) -> tuple[Credit, ...]:
+        """What was said before and is not said any more."""
+        return tuple(credit for credit in self.before if credit not in self.now)

@@ -57,6 +57,24 @@ class Answers:
                 recent.append(score)
             self._fresh[node, model] = self._fresh.get((node, model), 0.0) + weight
 
+    def take_back(self, node: str, model: str, score: float, weight: float = 1.0) -> None:
+        """Count an answer no longer that `add` has counted with this score and weight.
+
+        >>> answers = Answers({}, half_life=100)
+        >>> answers.add("draft", "m", 1.0)
+        >>> answers.take_back("draft", "m", 1.0)
+        >>> answers.count("draft", "m")
+        0.0
+        """
+        with self._lock:
+            here = self._counts.setdefault((node, model), [0.0, 0.0])
+            # By now it may count a little less; what is left is never below nothing.
+            here[0] = max(0.0, here[0] - weight * score)
+            here[1] = max(0.0, here[1] - weight * (1 - score))
+            recent = self._recent.get((node, model))
+            if weight >= 1 and recent and score in recent:
+                recent.remove(score)
+
     def widen(self, node: str, model: str, *, since: int) -> None:
         """Of what was before the last `since` answers, believe `DOUBT` answers' worth at most."""
         with self._lock:

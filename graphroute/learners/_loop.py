@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from graphroute.ir.evidence import Evidence
-from graphroute.ir.feedback import Credit
+from graphroute.ir.feedback import Credit, Revision
 from graphroute.ir.learning import Alarm, Learn
 from graphroute.ir.record import CallRecord
 from graphroute.learners._allowance import Allowance
@@ -96,20 +96,24 @@ class Learning:
             for alarm in self._watch.note(record):
                 self._raise(alarm)
 
-    def credit(self, credits_given: Sequence[Credit], records: Sequence[CallRecord]) -> None:
-        """Take what feedback said of nodes; the records tell which models had served them."""
-        for said in credits_given:
-            served = [
-                r.model
-                for r in records
-                if r.run_id == said.run_id and r.node == said.node and r.model
-                if r.error is None and not r.is_check
-            ]
+    def credit(self, said: Revision, records: Sequence[CallRecord]) -> None:
+        """Take what feedback said of nodes; the records tell which models had served them.
+
+        What the same source said before no longer counts; a change of mind is no drift.
+        """
+        for old in said.taken_back:
+            served = _served(old, records)
             for model in served:
-                self.answers.add(said.node, model, said.score, said.weight / len(served))
-            if self._watch is not None and said.weight >= 1 and len(set(served)) == 1:
-                for alarm in self._watch.judged(said.node, served[0], said.score):
-                    self._raise(replace(alarm, run_id=said.run_id))
+                self.answers.take_back(old.node, model, old.score, old.weight / len(served))
+        revised = {old.node for old in said.before}
+        for new in said.added:
+            served = _served(new, records)
+            for model in served:
+                self.answers.add(new.node, model, new.score, new.weight / len(served))
+            is_one = new.weight >= 1 and len(set(served)) == 1 and new.node not in revised
+            if self._watch is not None and is_one:
+                for alarm in self._watch.judged(new.node, served[0], new.score):
+                    self._raise(replace(alarm, run_id=new.run_id))
 
     def evidence(self) -> Mapping[tuple[str, str], Evidence]:
         """Judged answers by (node, model), as much as each counts now."""
@@ -156,3 +160,13 @@ class Learning:
                 self._options.on_drift(alarm)
             except Exception as fault:
                 logger.warning("on_drift raised %s: %s", type(fault).__name__, fault)
+
+
+def _served(said: Credit, records: Sequence[CallRecord]) -> list[str]:
+    """The models that had answered at a node in a run, once for each call."""
+    return [
+        r.model
+        for r in records
+        if r.run_id == said.run_id and r.node == said.node and r.model
+        if r.error is None and not r.is_check
+    ]

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from graphroute.ir.catalog import Catalog, Model, ModelSpec, Price
-from graphroute.ir.feedback import Credit
+from graphroute.ir.feedback import Credit, Feedback, Revision
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.naming import pool_name
 from graphroute.ir.node_cache import NodeRecord
@@ -116,7 +116,7 @@ class Policy:
     last_run_id: str = ""
     pauses: Pauses = field(default_factory=Pauses)
     _records: deque[CallRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
-    _credits: deque[Credit] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
+    _credits: dict[tuple[str, str | None, str], tuple[Credit, ...]] = field(default_factory=dict)
     _node_records: deque[NodeRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     _foretold: tuple[Plan | None, dict[str, Mapping[str, Any]]] = field(
         default_factory=lambda: (None, {})
@@ -237,16 +237,23 @@ class Policy:
             facts = known[node] = foretold(plan, node)
         return facts
 
-    def credit(self, credits_given: Sequence[Credit]) -> None:
-        """Keep what feedback said of the answers of nodes."""
+    def credit(self, said: Feedback, credits_given: Sequence[Credit]) -> Revision:
+        """Keep what feedback said of the answers of nodes, in the place of what the same source had
+        said of the same.
+        """
+        key, now = (said.run_id, said.node, said.verdict.source), tuple(credits_given)
         with self._lock:
-            self._credits.extend(credits_given)
+            before = self._credits.pop(key, ())
+            self._credits[key] = now
+            if len(self._credits) > MAX_RECORDS:
+                del self._credits[next(iter(self._credits))]
+        return Revision(now=now, before=before)
 
     @property
     def credits(self) -> tuple[Credit, ...]:
         """What feedback in this process said of nodes' answers, oldest first."""
         with self._lock:
-            return tuple(self._credits)
+            return tuple(credit for said in self._credits.values() for credit in said)
 
     def note_excess(self, node: str, model: str, times: float) -> None:
         """A call has cost `times` its bound: later ones of the node put that much more aside."""

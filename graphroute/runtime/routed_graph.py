@@ -54,7 +54,7 @@ class Routing:
         *,
         report: Callable[[Policy], Report],
         replan: Callable[[], Plan],
-        feedback: Callable[[str, object, str | None, str], None] | None = None,
+        feedback: Callable[[str, object, str | None, str], object] | None = None,
         history: Callable[[float | None, float | None], SpanReport] | None = None,
         store: Any = None,
     ) -> None:

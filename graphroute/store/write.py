@@ -89,6 +89,7 @@ class Batch:
         said = item.feedback
         run = self._run(said.run_id, self._graph(item.graph, item.graph_name), "")
         node = None if said.node is None else self._name(said.node)
+        self._forget(run, node, self._name(said.verdict.source))
         verdict = self._db.execute(
             "INSERT INTO verdicts (run, node, at_s, score, passed, source, reason)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -106,6 +107,15 @@ class Batch:
             "INSERT INTO credits VALUES (?, ?, ?, ?, ?)",
             [(verdict, run, self._name(c.node), c.score, c.weight) for c in item.shares],
         )
+
+    def _forget(self, run: int, node: int | None, source: int) -> None:
+        """Delete what the same source said of the same before: the last verdict stands."""
+        which = "run = ? AND node IS ? AND source = ?"
+        self._db.execute(
+            f"DELETE FROM credits WHERE verdict IN (SELECT id FROM verdicts WHERE {which})",
+            (run, node, source),
+        )
+        self._db.execute(f"DELETE FROM verdicts WHERE {which}", (run, node, source))
 
     def _may_quote(self, run: int, node: int | None) -> bool:
         """Whether what somebody says of a run, or of a node of it, may be kept word for word."""

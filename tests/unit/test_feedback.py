@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +64,14 @@ def test_ids_may_be_what_langsmith_has_them_as() -> None:
     client = Client([entry(FIRST, True)], [])
     assert [f.run_id for f in from_langsmith(client, [UUID(FIRST)])] == [FIRST]
     assert [f.run_id for f in from_langsmith(client, {UUID(FIRST): "mine"})] == ["mine"]
+
+
+def test_what_was_changed_last_comes_last() -> None:
+    later = {"modified_at": WHEN + timedelta(days=1)}
+    old, new = entry(FIRST, 0.0), entry(FIRST, 1.0).model_copy(update=later)
+    found = from_langsmith(Client([new, old], []), [FIRST])
+    assert [said.verdict.score for said in found] == [0.0, 1.0]
+    assert {said.at_s for said in found} == {WHEN.timestamp()}
 
 
 def test_other_keys_and_other_scales_are_left_out() -> None:

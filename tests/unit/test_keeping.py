@@ -105,6 +105,34 @@ def test_feedback_reaches_memory_store_and_report(tmp_path: Path) -> None:
     assert {c.source for c, _ in kept(tmp_path).credits()} == {"user"}
 
 
+def test_the_last_verdict_of_a_source_on_a_run_or_node_stands(tmp_path: Path) -> None:
+    fast = fast_of(tmp_path, learn=True)
+    fast.invoke({"text": "one"})
+    for _ in range(50):
+        fast.feedback(fast.last_run_id, False)
+    row = fast.history().totals
+    assert (row.verdicts, row.judged, row.quality) == (2, pytest.approx(1.0), 0.0)
+    fast.feedback(fast.last_run_id, True)
+    fast.feedback(fast.last_run_id, 0.5, node="check")
+    fast.feedback(fast.last_run_id, 1.0, node="check")
+    judge = Verdict(score=0.0, passed=False, source="langsmith")
+    fast.feedback(fast.last_run_id, judge)
+    fast.feedback(fast.last_run_id, judge)
+    policy = fast.__dict__["_graphroute"].policy
+    assert [(c.node, c.score, c.source) for c in policy.credits] == [
+        ("draft", 1.0, "user"),
+        ("check", 1.0, "user"),
+        ("check", 1.0, "user"),
+        ("draft", 0.0, "langsmith"),
+        ("check", 0.0, "langsmith"),
+    ]
+    assert fast.history().totals.judged == pytest.approx(3.0)
+    later = fast_of(tmp_path)
+    later.feedback(fast.last_run_id, 0.0, node="check")
+    rows = {row.node: row.quality for row in later.history().rows}
+    assert rows == pytest.approx({"draft": 0.5, "check": 0.25})
+
+
 def test_feedback_may_come_from_another_process(tmp_path: Path) -> None:
     first = fast_of(tmp_path)
     first.invoke({"text": "one"}, {"metadata": {"graphroute_run_id": "ticket-17"}})

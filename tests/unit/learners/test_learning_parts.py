@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from graphroute.errors import InvalidValue
 from graphroute.ir.evidence import Evidence
-from graphroute.ir.feedback import Credit
+from graphroute.ir.feedback import Credit, Revision
 from graphroute.ir.learned import DAY_S, Moments, Part, Sums
 from graphroute.ir.learning import Alarm, Learn
 from graphroute.ir.record import AFTER_REFUSAL, CHECK, CallRecord
@@ -71,7 +72,7 @@ def test_what_a_check_asks_is_no_answer_of_the_node() -> None:
     learning = watched()
     for record in asked * 200:
         learning.note(record)
-    learning.credit([said], [call(1, quality=None), *asked])
+    learning.credit(Revision(now=(said,)), [call(1, quality=None), *asked])
     assert {k: v.good for k, v in learning.evidence().items()} == {("draft", "m"): 1.0}
 
 
@@ -261,11 +262,50 @@ def test_prompts_that_change_are_about_the_node_and_no_model() -> None:
 def test_feedback_teaches_too() -> None:
     learning = watched()
     records = [call(1, quality=None), call(1, quality=None, model="k")]
-    learning.credit([Credit(run_id="r1", node="draft", score=1.0, weight=1.0)], records)
+    said = Credit(run_id="r1", node="draft", score=1.0, weight=1.0)
+    learning.credit(Revision(now=(said,)), records)
     assert {k: v.good for k, v in learning.evidence().items()} == {
         ("draft", "m"): 0.5,
         ("draft", "k"): 0.5,
     }
+
+
+def test_who_says_it_again_is_counted_once_and_may_change_his_mind() -> None:
+    learning, records = watched(half_life=1e9), [call(1, quality=None)]
+    up = Credit(run_id="r1", node="draft", score=1.0, weight=1.0)
+    down = replace(up, score=0.0)
+    learning.credit(Revision(now=(up,)), records)
+    for _ in range(50):
+        learning.credit(Revision(now=(up,), before=(up,)), records)
+    assert learning.evidence()["draft", "m"] == Evidence(good=1.0, bad=0.0)
+    learning.credit(Revision(now=(down,), before=(up,)), records)
+    found = learning.evidence()["draft", "m"]
+    assert (found.good, found.bad) == pytest.approx((0.0, 1.0))
+
+
+def test_a_change_of_mind_is_no_drift() -> None:
+    learning = watched(half_life=1e9)
+    up = [Credit(run_id=f"r{n}", node="draft", score=1.0, weight=1.0) for n in range(200)]
+    for n, said in enumerate(up):
+        learning.credit(Revision(now=(said,)), [call(n, quality=None)])
+    for n, said in enumerate(up):
+        revised = Revision(now=(replace(said, score=0.0),), before=(said,))
+        learning.credit(revised, [call(n, quality=None)])
+    assert learning.alarms == ()
+    found = learning.evidence()["draft", "m"]
+    assert (found.good, found.bad) == pytest.approx((0.0, 200.0), abs=1e-3)
+
+
+def test_what_is_taken_back_never_leaves_less_than_nothing() -> None:
+    answers = Answers({}, half_life=10)
+    answers.add("draft", "m", 1.0)
+    for _ in range(20):
+        answers.add("draft", "m", 0.0)
+    answers.take_back("draft", "m", 1.0)
+    answers.take_back("draft", "m", 1.0)
+    answers.take_back("draft", "new", 0.5, 0.5)
+    assert answers.evidence()["draft", "m"].good == 0.0
+    assert answers.count("draft", "new") == 0.0
 
 
 def test_planning_again_gets_rarer_as_answers_add_up() -> None:

@@ -130,6 +130,27 @@ def test_a_row_that_cannot_be_told_counts_as_private(tmp_path: Path) -> None:
     assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_what_older_versions_kept_again_and_again_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite3"
+    store = RecordStore(path, clock=lambda: NOW_S)
+    store.add(call())
+    store.add(call(run_id="r2"))
+    for run, score in (("r1", 1.0), ("r2", 1.0)):
+        verdict = Verdict(score=score, passed=True, source="user")
+        credit = Credit(run_id=run, node="draft", score=score, weight=1.0)
+        said = Feedback(run_id=run, verdict=verdict)
+        store.judge(said, [credit], graph="f" * 16, graph_name="app")
+    changed(
+        store,
+        "INSERT INTO verdicts SELECT id + 2, run, node, at_s, 0.0, 0, source, reason FROM verdicts"
+        " WHERE run = 1",
+        "INSERT INTO credits SELECT verdict + 2, run, node, 0.0, weight FROM credits WHERE run = 1",
+        "PRAGMA user_version = 3",
+    )
+    assert [(c.run_id, c.score) for c, _ in store.credits()] == [("r2", 1.0), ("r1", 0.0)]
+    assert SpanReport.of(store.tally()).totals.judged == 2.0
+
+
 def test_nothing_touches_the_disk_before_the_first_record(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "deep" / "records.sqlite3")
     assert store.flush()
