@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from graphroute.checks.reading import data_of, reason_of
 from graphroute.checks.text import failed, passed
 from graphroute.errors import InvalidValue
 from graphroute.ir.verdict import Verdict
+
+_KEYS: Final = frozenset(
+    {"required", "properties", "patternProperties", "additionalProperties", "propertyNames",
+     "minProperties", "maxProperties", "dependentRequired", "dependentSchemas"}
+)  # fmt: skip
+"""Keywords that say something of the keys of an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,9 @@ class IsJson:
 class Fits:
     """The reply's data fits `schema`: a pydantic model, any type pydantic knows, or a JSON Schema.
 
-    Nothing is looked up elsewhere: a `$ref` to another document is a fault of the schema.
+    Nothing is looked up elsewhere: a `$ref` to another document is a fault of the schema. One that
+    says which keys there are and states no `type` means an object; by the letter of JSON Schema it
+    would take any list and any text.
 
     >>> check = Fits({"type": "object", "required": ["topic"]})
     >>> check([], '{"topic": "billing"}').passed, check([], "{}").reason
@@ -73,6 +81,8 @@ def _by_json_schema(schema: Mapping[str, Any]) -> Any:
         raise InvalidValue(
             f"the JSON Schema is not valid ({fault.message})", next_step="mend it"
         ) from None
+    if _KEYS & schema.keys() and "type" not in schema:
+        schema = {**schema, "type": "object"}
     # A registry of its own that fetches nothing: the default one would ask the network.
     validator = kind(schema, registry=Registry())
 

@@ -14,16 +14,33 @@ from graphroute.ir.verdict import Verdict
 _LOOKED_AT: Final = 300
 """Characters at the beginning of a reply in which a refusal stands; later it is a quotation."""
 
-_CANNOT = r"(?:can(?:no|')t|can not|am (?:not able|unable) to|'m (?:not able|unable) to|won't)"
+_NOT = (
+    r"(?: can(?:no|')t| can not|(?: am|'m) (?:not able|unable) to"
+    r"| won't(?: be able to)?)"
+)
 _HELP = (
     r"(?:help|assist|comply|provide|fulfil+|answer|do that|do this|support|continue|share|write)"
 )
+_OFFERS = r"(?! (?:wait|help but|help \w+ing|only|just|stop|stress|emphasi[sz]e|hesitate|forget)\b)"
+"""`I can't wait to help` and `I cannot help but answer` offer what they seem to decline."""
+
+_FINDS = r"(?! (?:find|see|detect|spot|locate|identify)\b)"
+"""`I'm sorry, but I cannot find any` is an answer."""
+
+_AI = (
+    r"as an? (?:AI|(?:large )?language model|virtual assistant)(?: language model)?(?: assistant)?"
+)
 _REFUSALS: Final = re.compile(
-    rf"\bI(?: {_CANNOT}|{_CANNOT})(?: \w+){{0,2}} {_HELP}\b"
-    r"|\bI(?:'m| am) sorry,? but (?:I|as an AI)\b"
-    r"|\bas an AI(?: language model| assistant)?,? I (?:can(?:no|')t|can not|do(?: not|n't)|am)"
+    rf"\bI{_NOT}{_OFFERS}(?: \w+){{0,2}} {_HELP}\b"
+    rf"|\bI{_NOT} in good (?:conscience|faith)\b"
+    rf"|\b(?:sorry|apologi[sz]e|apologies),? but (?:as an AI\b|I(?:{_NOT}|(?: am|'m) not"
+    rf"| do not| don't| must| have to){_OFFERS}{_FINDS})"
+    rf"|\b{_AI},? I(?: can(?:no|')t| can not| do not| don't|(?: am|'m) (?:not|unable)){_OFFERS}"
     r"|\bI (?:must|have to|need to) (?:decline|refuse)\b"
-    r"|\bI(?:'d| would) (?:rather not|prefer not to)\b",
+    r"|\bI(?:'d| would) (?:rather not|prefer not to)\b"
+    r"|\bI(?:(?: do not|don't| would not| wouldn't) feel|(?: am|'m) not)(?: \w+)? comfortable\b"
+    rf"|(?: not|n't) something (?:that )?I(?: can|(?: am|'m) able to) {_HELP}\b"
+    r"|\bnot appropriate for me to\b",
     re.IGNORECASE,
 )
 _CUT_OFF: Final = {"length", "max_tokens", "MAX_TOKENS"}

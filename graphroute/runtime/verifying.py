@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from langchain_core.runnables.config import var_child_runnable_config
 from graphroute.ir.verdict import Check, Verdict, verdict_of
 from graphroute.runtime.lineage import KEY
 from graphroute.runtime.run_handle import RunHandle
+
+logger = logging.getLogger(__name__)
 
 _Given = TypeVar("_Given")
 
@@ -50,6 +53,7 @@ def verdict(check: Check, messages: Sequence[BaseMessage], reply: BaseMessage) -
     True
     """
     context = _apart()
+    messages, reply = _handed(messages, reply)
     try:
         result = context.run(check, messages, reply)
         if inspect.isawaitable(result):
@@ -64,6 +68,7 @@ async def averdict(check: Check, messages: Sequence[BaseMessage], reply: BaseMes
     async and not marked `is_quick` runs on a thread, as it may wait for a model.
     """
     context = _apart()
+    messages, reply = _handed(messages, reply)
     ask: Any = getattr(check, "averify", check)
     is_quick = ask is not check or inspect.iscoroutinefunction(ask)
     try:
@@ -76,6 +81,23 @@ async def averdict(check: Check, messages: Sequence[BaseMessage], reply: BaseMes
     except Exception as fault:
         result = fault
     return verdict_of(result)
+
+
+def _handed(
+    messages: Sequence[BaseMessage], reply: BaseMessage
+) -> tuple[Sequence[BaseMessage], BaseMessage]:
+    """What a check is given: a reply and a list of its own, so that nothing it does to them stays.
+
+    The messages in the list are the node's: to copy a long history would take too long.
+    """
+    if isinstance(messages, list):
+        messages = list(messages)
+    if isinstance(reply, BaseMessage):
+        try:
+            reply = reply.model_copy(deep=True)
+        except Exception:  # it holds what has no copy, and is to be judged all the same
+            logger.debug("a reply is judged without being copied", exc_info=True)
+    return messages, reply
 
 
 def _apart() -> contextvars.Context:

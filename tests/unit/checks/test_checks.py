@@ -53,6 +53,16 @@ def test_a_tool_call_is_an_answer() -> None:
         "I am unable to help you with this.",
         "Unfortunately, I won't be able to continue; I must decline.",
         "I'd rather not talk about it.",
+        "I do not feel comfortable answering.",
+        "I'm not really comfortable with this topic.",
+        "As a language model, I cannot access the internet.",
+        "As an AI assistant, I'm not able to browse.",
+        "Apologies, but I can't go into that.",
+        "I won't be able to assist you here.",
+        "I cannot in good conscience explain this.",
+        "This isn't something I can help with.",
+        "It is not appropriate for me to comment.",
+        "I'm sorry, but I don't discuss politics.",
     ],
 )
 def test_refusals_are_recognized(text: str) -> None:
@@ -68,6 +78,14 @@ def test_refusals_are_recognized(text: str) -> None:
         "No.",
         "Customers write: 'I can not log in'. Topic: login",
         "I can help with that.",
+        "Sure! I can't wait to help: here is the plan.",
+        "I can't help but share my joy: it works.",
+        "I can't stress this enough: write tests.",
+        "I'm sorry, but I cannot find any order of that number.",
+        "I'm sorry, but I found two errors in it.",
+        "Unfortunately, I can't see a reply of the customer here.",
+        "As a language model, I am happy to explain: attention weighs words.",
+        "This is not something I can tell from the text: the date is missing.",
         "x" * 400 + " I cannot help with that",
     ],
 )
@@ -117,6 +135,22 @@ def test_json_is_read_alone_or_from_its_fence(text: str) -> None:
 )
 def test_what_no_parser_takes_is_no_json(text: str) -> None:
     assert verify.is_json([], reply(text)).passed is False
+
+
+@pytest.mark.parametrize("text", ["[1]", '"topic"', "3", "null", '[{"topic": 1}]'])
+@pytest.mark.parametrize(
+    "schema",
+    [{"required": ["topic"]}, {"properties": {"topic": {}}}, {"additionalProperties": False}],
+)
+def test_a_schema_of_keys_means_an_object(schema: dict[str, Any], text: str) -> None:
+    found = verify.schema(schema)([], reply(text))
+    assert (found.passed, "is not of type 'object'" in found.reason) == (False, True)
+    assert verify.schema({"type": ["object", "array"], **schema})([], reply("[1]")).passed
+
+
+def test_a_schema_without_keys_takes_any_type() -> None:
+    for schema in ({}, {"minItems": 1}, {"anyOf": [{"required": ["a"]}, {"type": "array"}]}):
+        assert verify.schema(schema)([], reply("[1]")).passed
 
 
 def test_a_tool_calls_arguments_are_the_data() -> None:

@@ -37,6 +37,32 @@ async def later(sent: Any, reply: Any) -> float:
     return 0.75
 
 
+def spoils(sent: Any, reply: Any) -> bool:
+    sent.append("more")
+    reply.content = "hacked"
+    reply.response_metadata["lists"].append(1)
+    return True
+
+
+async def spoils_later(sent: Any, reply: Any) -> bool:
+    return spoils(sent, reply)
+
+
+@pytest.mark.parametrize("check", [spoils, spoils_later])
+async def test_what_a_check_does_to_what_it_is_given_stays_with_it(check: Any) -> None:
+    sent: list[Any] = []
+    reply = AIMessage("yes", response_metadata={"lists": []}, id="run-1")
+    before = reply.model_copy(deep=True)
+    assert verdict(check, sent, reply).passed
+    assert (await averdict(check, sent, reply)).passed
+    assert (sent, reply) == ([], before)
+
+
+def test_a_reply_that_has_no_copy_is_judged_as_it_is() -> None:
+    reply = AIMessage("yes", additional_kwargs={"parsed": threading.Lock()})
+    assert verdict(lambda _, given: given is reply, [], reply).passed
+
+
 class Both:
     """A check with two forms."""
 
