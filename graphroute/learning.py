@@ -222,19 +222,8 @@ def begun(
     """
     if options is None:
         return Learning(Learn(explore_share=0.0), start=past.evidence)
-    learner = _seeded(options.learner, seed)
-    if not isinstance(learner, Learner):
-        raise InvalidValue(
-            f"{options.learner!r} chooses no model",
-            value=options.learner,
-            next_step="use learner='thompson'",
-        )
-    if not isinstance(registry.build("learners", options.detector), DriftDetector):
-        raise InvalidValue(
-            f"{options.detector!r} detects no drift",
-            value=options.detector,
-            next_step="use detector='page_hinkley'",
-        )
+    learner = cast(Learner, _plugin(Learner, options.learner, seed=seed))
+    _plugin(DriftDetector, options.detector, seed=seed)
     watch = Watch(
         share=_detectors(options.detector, of_amounts=False),
         amount=_detectors(options.detector, of_amounts=True),
@@ -247,6 +236,30 @@ def begun(
         learner=learner if has_choice else None,
         watch=watch,
     )
+
+
+_CALLED: Final[Mapping[type, str]] = {Learner: "learner", DriftDetector: "detector"}
+"""The two kinds of plugins of the family `learners`, as `Learn` calls them."""
+
+
+def _plugin(kind: type, name: str, *, seed: int) -> object:
+    """A plugin of one kind; `InvalidValue` with the names of that kind if there is none."""
+    names = registry.names("learners")
+    if name in names and isinstance(built := _seeded(name, seed), kind):
+        return built
+    known = [each for each in names if _is_of(kind, each)]
+    raise InvalidValue(
+        f"no {_CALLED[kind]} {name!r}",
+        value=name,
+        next_step=f"known {_CALLED[kind]}s: {', '.join(known)}",
+    )
+
+
+def _is_of(kind: type, name: str) -> bool:
+    try:
+        return isinstance(_seeded(name, 0), kind)
+    except Exception:  # one that lacks a package, which is not what was asked about
+        return False
 
 
 def _seeded(name: str, seed: int) -> object:

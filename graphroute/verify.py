@@ -89,7 +89,7 @@ def number(
     return NumberIs(expected, tolerance=tolerance)
 
 
-def in_context(*, min_share: float = 0.5) -> InContext:
+def in_context(min_share: float = 0.5) -> InContext:
     """At least `min_share` of what the reply says stands in the messages that were sent."""
     return InContext(min_share=min_share)
 

@@ -128,6 +128,16 @@ class Learn:
                     value=value,
                     next_step=f"use a number from {low:g} to {high:g}",
                 )
+        if not isinstance(self.shadow, bool):
+            raise InvalidValue(
+                f"Learn shadow={self.shadow!r}", value=self.shadow, next_step="use True or False"
+            )
+        if self.on_drift is not None and not callable(self.on_drift):
+            raise InvalidValue(
+                f"Learn on_drift={self.on_drift!r}",
+                value=self.on_drift,
+                next_step="give a function of an Alarm, or leave it out",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

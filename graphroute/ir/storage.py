@@ -31,6 +31,20 @@ class Store:
     max_age_days: float = MAX_AGE_DAYS
 
     def __post_init__(self) -> None:
+        folder = self.folder
+        is_named = isinstance(folder, Path) or (isinstance(folder, str) and folder.strip() != "")
+        if folder is not None and not is_named:
+            # An empty name would be the folder that the process happens to be in.
+            raise InvalidValue(
+                f"Store folder={folder!r}",
+                value=folder,
+                next_step="name a folder, '.' for this one, or leave it out",
+            )
+        for name in ("records", "keep_text"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise InvalidValue(
+                    f"Store {name}={value!r}", value=value, next_step="use True or False"
+                )
         rows, days = self.max_rows, self.max_age_days
         if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
             raise InvalidValue(

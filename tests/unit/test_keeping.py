@@ -235,13 +235,38 @@ def test_a_sink_that_raises_is_dropped(caplog: pytest.LogCaptureFixture) -> None
     assert "records are no longer kept" in caplog.text
 
 
-@pytest.mark.parametrize("bad", [42, ["folder"], object()])
+@pytest.mark.parametrize("bad", ["", "  "], ids=repr)
+def test_a_folder_without_a_name_is_not_the_one_we_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for store in (bad, "Store"):
+        with pytest.raises(InvalidValue, match="folder="):
+            fast_of(Store(folder=bad) if store == "Store" else store)
+    fast = fast_of(".")
+    fast.invoke({"text": "x"})
+    flushed(fast)
+    assert (tmp_path / FILE).exists(), "this folder, if that is what is said"
+
+
+@pytest.mark.parametrize("bad", [42, ["folder"], object()], ids=["number", "list", "object"])
 def test_what_is_no_store_is_refused(bad: Any) -> None:
     with pytest.raises(InvalidValue, match="store="):
         fast_of(bad)
 
 
-@pytest.mark.parametrize("changes", [{"max_rows": 0}, {"max_rows": 1.5}, {"max_age_days": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_rows": 0},
+        {"max_rows": 1.5},
+        {"max_age_days": 0},
+        {"keep_text": "no"},
+        {"records": 1},
+        {"folder": 3},
+    ],
+    ids=str,
+)
 def test_limits_of_a_store_are_checked(changes: Any) -> None:
     with pytest.raises(InvalidValue):
         Store(**changes)

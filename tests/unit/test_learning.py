@@ -217,6 +217,25 @@ def test_feedback_moves_the_plan(tmp_path: Path) -> None:
     assert fast_of(pool, tmp_path, nodes={}).plan.assignments[0].model == "scripted:liked"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"learner": "nope"}, "no learner 'nope'; known learners: thompson, uniform"),
+        ({"learner": "adwin"}, "no learner 'adwin'; known learners: thompson, uniform"),
+        ({"detector": "nope"}, "no detector 'nope'; known detectors: adwin, page_hinkley"),
+        ({"detector": "thompson"}, "no detector 'thompson'; known detectors: adwin, page_hinkley"),
+        ({"learner": 3}, "no learner 3; known learners: thompson, uniform"),
+    ],
+    ids=str,
+)
+def test_a_learner_is_no_detector_and_a_detector_no_learner(
+    options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InvalidValue) as fault:
+        fast_of(pool_of(fine="good"), False, learn=Learn(**options))
+    assert str(fault.value) == told
+
+
 @pytest.mark.parametrize("learn", ["yes", 1, Learn(learner="page_hinkley"), Learn(detector="mf")])
 def test_bad_learn_is_one_clear_error(tmp_path: Path, learn: Any) -> None:
     with pytest.raises((InvalidValue, ProviderUnavailable)):

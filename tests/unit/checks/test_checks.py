@@ -284,6 +284,13 @@ def test_parts_of_words_and_of_numbers_do_not_count() -> None:
     assert not verify.in_context()(CONTEXT, reply("Par")).passed
 
 
+@pytest.mark.parametrize("share", [2, 0, -0.5, float("nan"), "half"], ids=repr)
+def test_a_share_of_the_context_is_one(share: Any) -> None:
+    with pytest.raises(InvalidValue, match="min_share"):
+        verify.in_context(share)
+    assert verify.in_context(0.9) == verify.in_context(min_share=0.9)
+
+
 # -- combinations
 
 

@@ -329,10 +329,12 @@ def test_planning_again_gets_rarer_as_answers_add_up() -> None:
         {"half_life": 0},
         {"replan_after": 0},
         {"half_life_days": math.nan},
+        {"on_drift": 3},
+        {"shadow": "yes"},
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidValue, match=next(iter(options))):
+    with pytest.raises(InvalidValue, match=f"Learn {next(iter(options))}="):
         Learn(**options)
 
 
