@@ -13,9 +13,13 @@ visit of the node, nothing is planned again for it, and nobody is asked for mone
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from graphroute.ir.plan import Assignment
 from graphroute.runtime.course import Ahead, Course
+
+PARTS: Final = 4.0
+"""A check's call leaves three quarters of what it may spend to calls beside it, if it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +61,14 @@ class Beside(Course):
         return self._course.round_of(node)
 
     def per_call_nano(self, node: str) -> float:  # noqa: ARG002 - the same for all
-        """All that may be spent: no other call waits for its part of it."""
+        """One part of `left_nano`."""
         return 1.0
 
     def left_nano(self) -> float:
-        """See `per_call_nano`."""
-        return 1.0
+        """As many parts as there are in what may be spent. A call that states no limit puts one of
+        them aside, so that those beside it need not wait for it.
+        """
+        return PARTS
 
     def kept_back_nano(self) -> float:
         """What later steps need."""

@@ -24,7 +24,11 @@ from graphroute.ir.hints import NANO
 from graphroute.ir.record import CallRecord
 from graphroute.providers.scripted import ScriptedChat
 from graphroute.runtime.admission import Admission
+from graphroute.runtime.course import Course
 from graphroute.runtime.gates import Gates
+from graphroute.runtime.ledger import Ledger
+from graphroute.runtime.lineage import KEY
+from graphroute.runtime.run_handle import RunHandle
 from graphroute.runtime.spot_checks import FIRST, SHARE
 from tests.unit.runtime.situations import assignment_for, policy_for, routed, spec_for
 
@@ -88,7 +92,7 @@ class Judged:
                 quality=0.1,
             )
             models.append(priced)
-        told = {"verify": check or verify.judge(self.judge), "models": (OWN,), **(hints or {})}
+        told = {"verify": check or verify.judge(self.judge), "pin": OWN, **(hints or {})}
         plain = graph_of((node or asking)(self.own), tasks=tasks, **(graph or {}))
         self.fast = optimize(
             plain, models=models, nodes={"answer": RouteHints(**told)}, store=False, **options
@@ -317,6 +321,26 @@ def test_parallel_branches_and_their_checks_never_pass_the_budget(
     assert len(decided) == (8 if limit_usd == 0.02 else len(decided))
 
 
+def test_a_check_without_a_limit_of_its_own_does_not_put_all_the_money_aside() -> None:
+    aside: list[int] = []
+
+    class Looking(ScriptedChat):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            aside.append(ledger.reserved_nano)
+            return super()._generate(*args, **kwargs)
+
+    judge = Looking(name="judge", replies=honest)
+    found = Judged(judge=judge, budget=0.006)
+    policy = found.fast.__dict__["_graphroute"].policy
+    ledger = Ledger(limit_nano=policy.budget.per_run_nano)
+    run = RunHandle(policy=policy, ledger=ledger, course=Course(policy.plan))
+    found.fast.invoke({}, {"configurable": {KEY: run}})
+    assert found.answers[0].quality == 1.0
+    # 8,192 tokens would be more than there is; a short answer has to fit.
+    assert all(0 < nano < 0.002 * NANO for nano in aside)
+    assert [check.cap_tokens is not None for check in found.checks] == [True, True]
+
+
 @pytest.mark.parametrize("stops", [KeyboardInterrupt, SystemExit])
 def test_a_call_is_paid_and_recorded_whatever_stops_its_check(stops: type[BaseException]) -> None:
     def check(messages: list[BaseMessage], reply: AIMessage) -> bool:
@@ -443,7 +467,7 @@ def test_checks_count_in_the_days_budget(tmp_path: Path) -> None:
         graph_of(asking(own)),
         models=models,
         budget=Budget(per_day_usd=0.0105),
-        nodes={"answer": RouteHints(verify=asks_itself(judge), models=(OWN,))},
+        nodes={"answer": RouteHints(verify=asks_itself(judge), pin=OWN)},
         store=Store(folder=tmp_path, records=False),
         cache=False,
     )
@@ -465,7 +489,7 @@ def test_a_model_given_to_the_pool_under_a_name_of_its_own_has_that_price() -> N
             Model(OWN, own, price_in_usd=1, price_out_usd=1),
             Model("grader", judge, price_in_usd=7, price_out_usd=7, quality=0.1),
         ],
-        nodes={"answer": RouteHints(verify=asks_itself(judge), models=(OWN,))},
+        nodes={"answer": RouteHints(verify=asks_itself(judge), pin=OWN)},
         store=False,
     )
     fast.invoke({})
@@ -571,7 +595,7 @@ def test_what_is_to_be_learnt_from_while_the_graph_runs_is_judged_throughout(
     fast = optimize(
         graph_of(asking(own)),
         models=models,
-        nodes={"answer": RouteHints(verify=verify.judge(judge), models=(OWN,))},
+        nodes={"answer": RouteHints(verify=verify.judge(judge), pin=OWN)},
         store=tmp_path,
         cache=False,
         learn=True,
