@@ -276,14 +276,22 @@ def _with_own_models_only(graph: Graph, known: Sequence[str]) -> Graph:
         held = tuple(dict.fromkeys(use.name for use in node.models))
         usable = tuple(name for name in held if name in known)
         if not held or node.hints.models or node.hints.pin:
-            nodes.append(node)
+            nodes.append(_asked_once(node))
         elif usable:
-            nodes.append(replace(node, hints=replace(node.hints, models=usable)))
+            nodes.append(_asked_once(replace(node, hints=replace(node.hints, models=usable))))
         else:
             nodes.append(replace(node, kind="code", models=()))
             hidden.append(f"node {node.name!r} makes its model ({', '.join(held)}) when it runs")
     remarks = tuple(f"{words}: it keeps it, and the plan does not count it" for words in hidden)
     return replace(graph, nodes=tuple(nodes), warnings=(*graph.warnings, *remarks))
+
+
+def _asked_once(node: Node) -> Node:
+    """The node with nothing planned for its check, where there is no other model than the one: it
+    would be asked again, and what a graph asks by itself is not to change.
+    """
+    is_alone = len(node.hints.models or ()) == 1
+    return replace(node, hints=replace(node.hints, verify=None)) if is_alone else node
 
 
 def _remarks(graph: Graph, batch: object) -> Iterator[str]:

@@ -71,7 +71,8 @@ def estimate(facts: Facts, scorer: StepScorer) -> Profile:
 
 def _is_checked(node: Node) -> bool:
     """Whether a check of its author's can lead to a further answer."""
-    return node.hints.verify is not None or node.may_rerun
+    # A pinned node keeps to the one answer it has.
+    return node.hints.pin is None and (node.hints.verify is not None or node.may_rerun)
 
 
 def _factor(node: Node, role: Role | None) -> tuple[float, str]:

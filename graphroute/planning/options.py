@@ -37,6 +37,7 @@ from graphroute.planning.sequences import (
     Table,
     as_recorded,
     cascades,
+    ladders,
     later_rounds,
     mixed,
     promising,
@@ -48,6 +49,9 @@ from graphroute.planning.votes import ballots, sampled
 MOST: Final = 12
 LONGEST: Final = 5
 """Models of a cascade, at most."""
+
+AGAIN: Final = 4
+"""Answers of one model in a cascade, at most."""
 
 GROWN: Final = 6
 """Good sequences that longer ones are made of, at each length."""
@@ -127,7 +131,7 @@ def columns(
     elif p.check == "hint" and rates.is_telling:
         success = by_hardness(singles.quality)
         room = most_usd if rates.told >= SURE else min(most_usd, fair_usd)
-        new = _payable(sequences_of(usable), singles, room)
+        new = _payable(ladders(usable), singles, room)
         found = alone.joined(cascades(new, success, rates, stubborn))
         while len(new) > 0 and new.shape[1] < LONGEST:
             # Longer ones are many: only those that go on where a good one ends are looked at.
@@ -150,9 +154,16 @@ def _payable(sequences: Ints, singles: Singles, room_usd: float) -> Ints:
 
 
 def _going_on(sequences: Ints, usable: list[int]) -> Ints:
-    """Each of the longest sequences, the most wanted of them, with each usable model behind it."""
+    """Each of the longest sequences, the most wanted of them, with each usable model behind it: a
+    new one, or the last one again. One that was left for another has said what it has to say.
+    """
     full = sequences[(sequences >= 0).all(axis=1)][:GROWN]
-    rows = [(*row, m) for row in full.tolist() for m in usable]
+    rows = [
+        (*row, m)
+        for row in full.tolist()
+        for m in usable
+        if m not in row or (m == row[-1] and row.count(m) < AGAIN)
+    ]
     return np.array(rows, dtype=np.int64).reshape(-1, sequences.shape[1] + 1)
 
 

@@ -91,6 +91,14 @@ def sequences_of(models: list[int]) -> Ints:
     return np.array([*pairs, *twice, *permutations(models, 3)], dtype=np.int64).reshape(-1, 3)
 
 
+def ladders(models: list[int]) -> Ints:
+    """For cascades: `sequences_of`, and each model again: two or three answers of one model, of
+    which the first that passes is taken.
+    """
+    again = [row for a in models for row in ((a, a, -1), (a, a, a))]
+    return np.concatenate([sequences_of(models), np.array(again, dtype=np.int64).reshape(-1, 3)])
+
+
 def _expanded(sequences: Ints, rounds: int) -> Ints:
     """The model of each round: the last of a sequence serves all later ones."""
     full = np.empty((len(sequences), rounds), dtype=np.int64)

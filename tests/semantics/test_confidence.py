@@ -58,12 +58,18 @@ class Pool:
         return builder.compile()
 
     def optimized(
-        self, *, check: Any = None, node: Any = None, graph: Any = None, **more: Any
+        self,
+        *,
+        check: Any = None,
+        node: Any = None,
+        graph: Any = None,
+        floor: float = 0.66,
+        **more: Any,
     ) -> Any:
         hints = RouteHints(
             verify=check or verify.confidence(),
             complexity=0.5,
-            min_quality=0.66,
+            min_quality=floor,
             max_output_tokens=8,
         )
         models = [
@@ -213,8 +219,9 @@ def test_structured_answers_and_tool_calls_stay_whole(pool: Callable[..., Pool])
 
 def test_it_goes_together_with_other_checks(pool: Callable[..., Pool]) -> None:
     check = verify.all_of(verify.regex("cheap|dear"), verify.confidence())
-    assert pool(0.99).optimized(check=check).invoke({})["answer"] == "cheap"
-    assert pool(0.4).optimized(check=check).invoke({})["answer"] == "dear"
+    sure, unsure = pool(0.99), pool(0.4)
+    assert sure.optimized(check=check, floor=0.8).invoke({})["answer"] == "cheap"
+    assert unsure.optimized(check=check, floor=0.8).invoke({})["answer"] == "dear"
 
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.5, "high", True])

@@ -191,6 +191,27 @@ def test_a_check_without_a_cascade_is_recorded_and_changes_nothing() -> None:
     assert [r.quality for r in fast.records] == [0.0]
 
 
+def test_a_model_without_another_behind_it_is_asked_up_to_four_times_where_a_check_tells() -> None:
+    cheap = ScriptedChat(name="cheap", replies=["40", "41", "42", "43"])
+    own = ScriptedChat(name="own", replies=["no"])
+    models = [Model("scripted:cheap", cheap, local=True, price_in_usd=0, price_out_usd=0)]
+    hints = RouteHints(verify=_is_42, models=("scripted:cheap",))
+    fast = optimize(_graph(own), models=models, nodes={"answer": hints})
+    planned = fast.plan.assignment("answer")
+    assert (planned.kind, planned.then) == ("cascade", ("scripted:cheap",) * 3)
+    assert fast.invoke({})["notes"] == ["42"]
+    assert len(cheap.calls) == 3
+    assert not own.calls
+
+
+def test_a_pinned_node_is_asked_once_whatever_its_check_says() -> None:
+    pool = Pool("41")
+    hints = RouteHints(verify=_is_42, pin="scripted:cheap")
+    fast = optimize(_graph(pool.dear), models=pool.models, nodes={"answer": hints})
+    assert fast.invoke({})["notes"] == ["41"]
+    assert [r.quality for r in fast.records] == [0.0]
+
+
 @pytest.mark.parametrize(("weights", "said"), [((1, 4), ["41", "42"]), ((4, 1), ["42", "41"])])
 def test_the_step_that_matters_more_gets_the_second_answer_that_money_is_left_for(
     weights: tuple[float, float], said: list[str]
