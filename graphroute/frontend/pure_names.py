@@ -27,7 +27,16 @@ MODULES: Final = frozenset(
      "_heapq", "_struct", "_collections", "_statistics", "decimal", "_decimal",
      "urllib.parse", "ast", "_ast"}
 )  # fmt: skip
-"""Modules of the standard library all of whose functions and classes are pure."""
+"""Modules of the standard library all of whose functions and classes are pure, but `IN_PLACE`."""
+
+IN_PLACE: Final = frozenset(
+    {"heappush", "heappop", "heapify", "heapreplace", "heappushpop", "_heapify_max",
+     "_heappop_max", "_heapreplace_max", "heapify_max", "heappush_max", "heappop_max",
+     "heapreplace_max", "heappushpop_max", "insort", "insort_left", "insort_right", "setitem",
+     "delitem", "iadd", "iand", "iconcat", "ifloordiv", "ilshift", "imatmul", "imod", "imul", "ior",
+     "ipow", "irshift", "isub", "itruediv", "ixor", "methodcaller", "call", "pack_into"}
+)  # fmt: skip
+"""Functions of these modules that change what they are given, or call what it has."""
 
 NAMED: Final = frozenset(
     {("json", "loads"), ("json", "dumps"), ("copy", "copy"), ("copy", "deepcopy"),

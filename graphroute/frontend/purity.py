@@ -25,8 +25,9 @@ from graphroute.frontend import pure_names
 from graphroute.frontend.attributes import MISSING, derives, held, is_a, module_of
 from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.calls import settings_of
-from graphroute.frontend.freshness import foreign_changes
+from graphroute.frontend.freshness import KNOWN_MAKERS, MAKERS, foreign_changes
 from graphroute.frontend.pure_classes import why_not_pure_class
+from graphroute.frontend.pure_data import why_not_data
 from graphroute.frontend.recognize import is_goal, kind_of
 from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
 from graphroute.frontend.symbols import Call, Lambda, Member, Ref, Symbol
@@ -118,6 +119,9 @@ class _Prover:
         self._instructions(function, facts.imports)
         scope = scope_of(function, owner)
         scope = Scope(function, {**scope.bound, **bound})
+        for name in sorted(MAKERS & set(function.__code__.co_names)):
+            if scope.lookup(name)[0] not in KNOWN_MAKERS:
+                raise _Against(f"{name!r} is another thing there than in Python")
         for call in facts.calls:
             self._call(scope, call)
         for ref in facts.refs:
@@ -151,9 +155,21 @@ class _Prover:
             name = str(held(root).get("__name__"))
             if name in _IMPURE_DATA and kind_of(value) in ("other", "container", "plain"):
                 raise _Against(f"it reads {'.'.join((name, *ref.chain))}")
-        elif kind_of(value) in ("function", "method", "partial"):
+        if kind_of(value) in ("function", "method", "partial", "builtin"):
             # Called here or handed to what calls it: `sorted(xs, key=rank)`.
             self._known(value, (), handed=True)
+        elif root is not MISSING and not is_a(value, ModuleType):
+            self._data(value, ref, found.rest)
+
+    def _data(self, value: Any, ref: Ref, rest: tuple[str, ...]) -> None:
+        """Something that is read, and not called: reading it must run no code of the user's."""
+        name = ".".join((ref.root, *ref.chain[: len(ref.chain) - len(rest)]))
+        if value is MISSING:
+            raise _Against(f"it reads .{rest[0]} of {name!r}, which only a run tells")
+        if kind_of(value) not in ("container", "other", "plain"):
+            return  # a class, a model, a prompt …: what is done with it is looked at there
+        if (why := why_not_data(value)) is not None:
+            raise _Against(f"it reads {name!r}, of which it is not known what that runs: {why}")
 
     # Calls.
 
@@ -204,9 +220,13 @@ class _Prover:
     def _is_listed(self, value: Any) -> bool:
         if any(value is known for known in pure_names.BUILTINS):
             return True
-        if type(value) is MethodDescriptorType:  # `str.strip`
-            return value.__name__ in pure_names.READS
         module, name = module_of(value), str(getattr(value, "__qualname__", ""))
+        if type(value) is MethodDescriptorType or (
+            "." in name and type(value) is FunctionType and module in pure_names.MODULES
+        ):  # `str.strip`, `Counter.update`
+            return value.__name__ in pure_names.READS
+        if name in pure_names.IN_PLACE and module in pure_names.MODULES:
+            return False
         return module in pure_names.MODULES or (module, name) in pure_names.NAMED
 
     def _make(self, cls: Any, name: str) -> None:

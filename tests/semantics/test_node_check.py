@@ -227,7 +227,9 @@ def test_what_fails_on_the_next_model_leaves_the_first_update() -> None:
 
     fast = house.optimized(answer, cache=True, options={"cache": False})
     assert fast.invoke(ASKED)["out"] == ["41"]
-    assert fast.records[-1].model == "scripted:dear"  # paid for, and on record
+    last = fast.records[-1]
+    assert last.model == "scripted:dear"  # paid for, and on record
+    assert last.fault == "its node then failed (ValueError), and an update that was refused stands"
 
 
 @BOTH

@@ -94,5 +94,7 @@ async def _averdict(visit: NodeVisit, held: overheard.Held, update: Any) -> Verd
 
 def _broke(visit: NodeVisit, held: overheard.Held, error: BaseException) -> bool:
     """Whether what an earlier attempt returned stands in for an attempt that failed."""
-    visit.record(held.give())
-    return visit.has_update and isinstance(error, Exception) and not is_control_flow(error)
+    is_fault = isinstance(error, Exception) and not is_control_flow(error)
+    stands = visit.has_update and is_fault
+    visit.record(held.give(), fault=visit.told(error) if stands else None)
+    return stands

@@ -115,9 +115,25 @@ class NodeVisit:
         self._returned.append(_Returned(update=update, calls=calls, score=score))
         return verdict.passed is False and self._may_try_again()
 
-    def record(self, calls: Sequence[CallRecord], verdict: Verdict | None = None) -> None:
-        """Record calls that were held back: those that answered, with the verdict."""
-        for call in calls:
+    def told(self, error: BaseException) -> str:
+        """What is to be known of an attempt that failed after another had returned something."""
+        return (
+            f"its node then failed ({type(error).__name__}), and an update that was refused stands"
+        )
+
+    def record(
+        self,
+        calls: Sequence[CallRecord],
+        verdict: Verdict | None = None,
+        *,
+        fault: str | None = None,
+    ) -> None:
+        """Record calls that were held back: those that answered, with the verdict.
+
+        fault: what became of their answers, where nothing did
+        """
+        for each in calls:
+            call = each if fault is None else replace(each, fault=each.fault or fault)
             is_judged = verdict is not None and call.error is None and not call.is_check
             self._handle.policy.record(
                 _judged(call, verdict) if is_judged and verdict is not None else call
