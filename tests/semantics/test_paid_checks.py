@@ -314,8 +314,15 @@ def test_parallel_branches_and_their_checks_never_pass_the_budget(
         budget=Budget(per_run_usd=limit_usd),
         hints={"answer": RouteHints(verify=verify.judge(judge))},
     )
-    assert routed(graph_of(asking(own), tasks=8), policy).invoke({})["notes"] == ["42"] * 8
-    assert sum(record.cost_nano for record in policy.records) <= limit_usd * NANO
+    ledger = Ledger(limit_nano=policy.budget.per_run_nano)
+    run = RunHandle(policy=policy, ledger=ledger, course=Course(policy.plan, ledger=ledger))
+    fast = routed(graph_of(asking(own), tasks=8), policy)
+    assert fast.invoke({}, {"configurable": {KEY: run}})["notes"] == ["42"] * 8
+    assert len(policy.records) >= 8
+    spent = sum(record.cost_nano for record in policy.records)
+    assert spent <= limit_usd * NANO
+    assert (ledger.spent_nano, ledger.reserved_nano) == (spent, 0)
+    assert run.course._spent_nano() == spent, "the run's course knows of it all"
     assert not [record for record in policy.records if record.fault]
     decided = [record for record in policy.records if record.quality is not None]
     assert len(decided) == (8 if limit_usd == 0.02 else len(decided))
