@@ -38,6 +38,7 @@ FEWEST = 20
 """Wrong answers of a model from which on its pairs are counted."""
 
 RESAMPLES = 1_000
+BEST_OF = 4
 
 STUDENT = {3: 3.18, 13: 2.16}
 """97.5 % quantiles for the degrees of freedom of the two sets."""
@@ -98,6 +99,26 @@ def stubborn(found: Sequence[Asked], *, is_told: bool = False, is_warm: bool = F
     return max(0.0, (seen - expected) / max(count - expected, 1e-9))
 
 
+def best_of(found: Sequence[Asked]) -> tuple[list[float], list[float]]:
+    """Share of questions with a right one among the first 1, 2, … answers: as the plan says behind
+    a check that is never wrong, and as it was.
+    """
+    sure = retries.CheckRates(passes_good=1.0, passes_bad=0.0)
+    said, seen, total = np.zeros(BEST_OF), np.zeros(BEST_OF), 0
+    for here in kinds(found):
+        quality = np.array([np.mean([each.first.right for each in here])])
+        success = retries.by_hardness(quality)
+        for k in range(1, BEST_OF + 1):
+            again = np.zeros((1, k), dtype=np.int64)
+            final = retries.follow(again, success, sure, retries.STUBBORN).final[0]
+            said[k - 1] += len(here) * float(final)
+            seen[k - 1] += sum(
+                any(a.right for a in (each.first, *each.drawn[: k - 1])) for each in here
+            )
+        total += len(here)
+    return (said / total).tolist(), (seen / total).tolist()
+
+
 def alike(found: Sequence[Asked]) -> float:
     """Share of pairs of wrong answers to one question that say the same."""
     same = pairs = 0
@@ -156,6 +177,9 @@ def live(each: int, draws: int, seed: int, keep: Path | None) -> None:
             f"{100 * expected / max(count, 1):3.0f} %; of two wrong ones the same "
             f"{100 * alike(here):3.0f} %"
         )
+    for name, shares in zip(("the plan says", "seen"), best_of(found), strict=True):
+        told_shares = ", ".join(f"{100 * share:.0f} %" for share in shares)
+        print(f"best of 1 to {BEST_OF} behind a perfect check, {name}: {told_shares}")
     todo = [q for q in questions(each, seed=seed) if q.kind in ("mood", "sum")]
     told = list(asked("smollm2 talking", talking(), todo, draws=2, seed=seed, tells=True))
     for kind in ("mood", "sum"):
