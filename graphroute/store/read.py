@@ -183,10 +183,14 @@ def holdings(db: sqlite3.Connection, size_bytes: int) -> Holdings:
 
 
 def _shape(name: str, fingerprint: str, text: str | None) -> Shape:
-    nodes, edges = json.loads(text) if text else ([], [])
-    return Shape(
-        name=name,
-        fingerprint=fingerprint,
-        nodes=tuple(nodes),
-        edges=tuple((source, target, chance) for source, target, chance in edges),
-    )
+    """A graph's picture; without nodes where what is kept of them is none."""
+    try:
+        nodes, edges = json.loads(text or "[[], []]")
+        return Shape(
+            name=name,
+            fingerprint=fingerprint,
+            nodes=tuple(map(str, nodes)),
+            edges=tuple((str(source), str(target), float(p)) for source, target, p in edges),
+        )
+    except (TypeError, ValueError):
+        return Shape(name=name, fingerprint=fingerprint)

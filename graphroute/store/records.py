@@ -118,7 +118,16 @@ class RecordStore:
     def tally(self, span: Span = Span()) -> Tally:  # noqa: B008 - frozen
         """The sums that a report of a span is made of."""
         with self._reading() as db:
-            return tally(db, span)
+            try:
+                return tally(db, span)
+            except (TypeError, ValueError, ArithmeticError) as fault:
+                raise StoreUnavailable(
+                    f"the records in {str(self.path)!r} cannot be summed up"
+                    f" ({type(fault).__name__}: {fault})",
+                    path=str(self.path),
+                    next_step="take out what can be read by `graphroute records export`, and "
+                    "delete the file",
+                ) from fault
 
     def holdings(self) -> Holdings:
         """How much there is."""

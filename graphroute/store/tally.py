@@ -28,7 +28,7 @@ _KEPT: Final = ", ".join(name for name, _ in CELL_SUMS)
 def tally(db: sqlite3.Connection, span: Span) -> Tally:
     """Everything a report of `span` needs."""
     condition, values = where(span)
-    names = dict(db.execute("SELECT id, text FROM names").fetchall())
+    names = _Names(db.execute("SELECT id, text FROM names").fetchall())
     first, last, runs = db.execute(
         f"SELECT min(started_s), max(started_s), count(DISTINCT run) FROM calls WHERE {condition}",
         values,
@@ -50,6 +50,17 @@ def tally(db: sqlite3.Connection, span: Span) -> Tally:
         shapes=shapes(db, span),
         every=every,
     )
+
+
+class _Names(dict[int, str]):
+    """Texts by number; of a number that the file does not explain, the money counts all the same.
+
+    >>> _Names({1: "draft"})[7]
+    '?'
+    """
+
+    def __missing__(self, number: int) -> str:
+        return "?"
 
 
 def _cells(db: sqlite3.Connection, span: Span, names: dict[int, str]) -> tuple[Cell, ...]:
@@ -118,7 +129,7 @@ def _credited(
         "   WHERE every.run = credits.run AND every.node = credits.node"
         f"   AND every.flags & {rows.CHECKING} = 0) AS w"
         " FROM credits JOIN calls ON calls.run = credits.run AND calls.node = credits.node"
-        f" WHERE {condition} AND credits.score BETWEEN 0 AND 1"
+        f" WHERE {condition} AND credits.score BETWEEN 0 AND 1 AND credits.weight BETWEEN 0 AND 1"
         f" AND calls.flags & {rows.CHECKING} = 0"
         " GROUP BY credits.verdict, calls.node, calls.model"
         ") GROUP BY node, model, day"

@@ -323,15 +323,15 @@ def test_of_private_nodes_nothing_is_written_with_leave_to_keep_texts(
         fast.invoke({key: text})
         fast.feedback(fast.last_run_id, 0.5, reason="SECRET was not answered")
         fast.feedback(fast.last_run_id, 0.5, node="inner", reason="SECRET was not answered")
-    assert [r.is_private for r in fast.records] == [True, True]
+    assert {r.is_private for r in fast.records} == {True}
     assert "SECRET" in fast.records[0].verdicts[0].reason, "in memory it is all there"
-    assert "SECRET" in (fast.records[1].error or "")
-    assert fast.history().totals.verdicts == 5
+    assert "SECRET" in (fast.records[-1].error or "")
+    assert fast.history().totals.calls == len(fast.records)
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or b"SECRET" not in path.read_bytes(), path
-    (first, second) = kept(tmp_path).records()
+    first, *_, last = kept(tmp_path).records()
     assert (first.verdicts[0].score, first.prompt, first.answer) == (0.2, None, None)
-    assert second.error == "ValueError"
+    assert last.error == "ValueError"
     policy = fast.__dict__["_graphroute"].policy
     policy.record(replace(first, fault="ValueError: SECRET"))
     assert "routing fault at node 'inner': ValueError" in caplog.text

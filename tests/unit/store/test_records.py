@@ -13,7 +13,7 @@ import pytest
 from graphroute.errors import StoreUnavailable
 from graphroute.ir.feedback import Credit, Feedback
 from graphroute.ir.record import AFTER_REFUSAL, Attempt, CallRecord
-from graphroute.ir.tally import Span
+from graphroute.ir.tally import Shape, Span
 from graphroute.ir.verdict import Verdict
 from graphroute.report.span import SpanReport
 from graphroute.store import rows, schema
@@ -488,6 +488,31 @@ def test_a_row_that_cannot_be_read_leaves_the_others(
     assert [r.run_id for r in store.records(limit=4)] == ["r2", "r4"]
     assert [m for m in caplog.messages if "call 2 is passed over" in m] == caplog.messages[:1]
     assert len(caplog.messages) == 2, "one for each question"
+
+
+@pytest.mark.parametrize("change", ["node = 999", "model = 999"])
+def test_money_without_a_name_counts_all_the_same(store: RecordStore, change: str) -> None:
+    store.add(call())
+    changed(store, f"UPDATE calls SET {change}", f"UPDATE cells SET {change}")
+    for span in (Span(), Span(since_s=NOW_S - 60)):
+        totals = SpanReport.of(store.tally(span)).totals
+        assert (totals.calls, totals.cost_usd) == (1, 1e-6)
+
+
+def test_sums_that_cannot_be_are_told_with_what_to_do(store: RecordStore) -> None:
+    store.add(call(baseline_nano=9_000))
+    store.add(call(run_id="r2", node="check"))
+    changed(store, "UPDATE calls SET node = 'text' WHERE id = 1")
+    with pytest.raises(StoreUnavailable, match=r"cannot be summed up \(TypeError"):
+        store.tally(Span(since_s=NOW_S - 60))
+    assert [r.node for r in store.records()] == ["check"]
+
+
+@pytest.mark.parametrize("shape", ["{", "7", "[[1], [[2]]]", "[[], [[1, 2, null]]]"])
+def test_a_picture_that_cannot_be_read_is_none(store: RecordStore, shape: str) -> None:
+    store.add(call())
+    changed(store, f"UPDATE graphs SET shape = '{shape}'")
+    assert store.tally().shapes == (Shape(name="app", fingerprint="f" * 16),)
 
 
 def test_a_paid_call_is_kept_without_a_figure_that_it_may_lack(
