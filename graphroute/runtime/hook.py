@@ -11,6 +11,7 @@ thread of its own inherits no configurable, so the handle is handed to it here (
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 
 from graphroute.runtime import drive, events_v3, lineage
+from graphroute.runtime.apart import apart, is_checked, together
 from graphroute.runtime.call import read_call
 from graphroute.runtime.dialect import Written
 from graphroute.runtime.dispatch import Dispatch
@@ -102,6 +104,8 @@ def _calling(
         asked = _as_asked(config, own, chat)
         if unseen is not None:
             asked = ensure_config(asked)
+            if unseen.has_begun:
+                asked.pop("run_id", None)  # which is one call's
             asked["callbacks"] = unseen.before(asked.get("callbacks"))
         said = value
         if written.after:
@@ -258,6 +262,8 @@ def _calling_list(
     def call(chat: BaseChatModel, written: Written) -> Any:
         asked = _list_arguments(own, chat, callbacks, tracing)
         if unseen is not None:
+            if unseen.has_begun:
+                asked.pop("run_id", None)
             asked["callbacks"] = unseen.before(asked["callbacks"])
         said = prompts
         if written.after:
@@ -267,14 +273,19 @@ def _calling_list(
     return call
 
 
+def _list_metadata(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of a list of prompts: that of the running task, and what the call adds."""
+    inherited = ensure_config(None).get("metadata") or {}
+    return {**inherited, **(kwargs.get("metadata") or {})}
+
+
 def _begin_list(
     handle: RunHandle, own: BaseChatModel, prompts: Any, stop: Any, kwargs: dict[str, Any]
 ) -> tuple[Dispatch, dict[str, Any]]:
     """One decision for a list of prompts, and the tracing arguments, which are no wishes."""
+    metadata = _list_metadata(kwargs)
     tracing = {k: kwargs.pop(k) for k in _TRACING if k in kwargs}
     joined: list[BaseMessage] = [message for prompt in prompts for message in prompt]
-    inherited = ensure_config(None).get("metadata") or {}
-    metadata = {**inherited, **(tracing.get("metadata") or {})}
     call = read_call(
         handle,
         own,
@@ -294,6 +305,9 @@ def _generate(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(None)) is None:
             return original(self, messages, stop, callbacks, **kwargs)
+        if len(messages) > 1 and is_checked(handle, _list_metadata(kwargs)):
+            parts = apart(messages, kwargs)
+            return together([generate(self, [one], stop, callbacks, **own) for one, own in parts])
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         call = _calling_list(original, self, messages, callbacks, tracing, dispatch.unseen)
         return drive.drive(dispatch, call)
@@ -308,6 +322,14 @@ def _agenerate(original: Any) -> Any:
     ) -> Any:
         if (handle := _handle_for(None)) is None:
             return await original(self, messages, stop, callbacks, **kwargs)
+        if len(messages) > 1 and is_checked(handle, _list_metadata(kwargs)):
+            parts = apart(messages, kwargs)
+            calls = [agenerate(self, [one], stop, callbacks, **own) for one, own in parts]
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            failed = next((each for each in ended if isinstance(each, BaseException)), None)
+            if failed is not None:
+                raise failed
+            return together(ended)
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         call = _calling_list(original, self, messages, callbacks, tracing, dispatch.unseen)
         return await drive.adrive(dispatch, call)

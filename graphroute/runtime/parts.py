@@ -52,8 +52,8 @@ def begin_parts(handle: RunHandle, call: Call) -> Parts:
 
 
 def _begin_trial(handle: RunHandle, call: Call) -> Trial | None:
-    """The call's part in being checked; a list of prompts is not."""
-    if (check := call.hints.verify) is None or call.answers > 1:
+    """The call's part in being checked, where its node has a check."""
+    if (check := call.hints.verify) is None:
         return None
     planned = call.assignment
     stages: tuple[str, ...] = ()

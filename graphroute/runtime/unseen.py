@@ -149,6 +149,11 @@ class Unseen:
     _attempts: list[_Attempt] = field(default_factory=list)
     _standing: _Attempt | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether an attempt has been made."""
+        return bool(self._attempts)
+
     def before(self, callbacks: Callbacks) -> Callbacks:
         """`callbacks` for the next attempt, with a stand-in for each that shows tokens."""
         known = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypedDict
+from uuid import uuid4
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -486,3 +487,20 @@ async def test_the_patches_of_a_log_show_no_refused_token() -> None:
     assert case.is_a_cascade()
     shown = [each["value"] for each in ops if "/streamed_output_str/" in each["path"]]
     assert shown == ["42 it is"]
+
+
+async def test_a_run_id_that_is_given_names_one_call_only() -> None:
+    given = uuid4()
+
+    def node(model: ScriptedChat) -> Any:
+        def answer(state: State) -> dict[str, Any]:
+            config = RunnableConfig(run_id=given)
+            return {"notes": [model.invoke(QUESTION, config, max_tokens=8).text]}
+
+        return answer
+
+    case = Case(node)
+    said = await _model_events(case.fast, "v2")
+    assert case.is_a_cascade()
+    assert [run for what, run, _ in said if what == "start"].count(str(given)) == 1
+    assert [text for what, _, text in said if what == "stream"] == ["42 it is"]

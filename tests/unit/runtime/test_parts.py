@@ -54,8 +54,8 @@ def test_the_cache_takes_part_unless_it_is_off() -> None:
     assert parts(RouteHints(), answers=None).recall is None
 
 
-def test_a_list_of_prompts_is_neither_checked_nor_kept() -> None:
-    found = parts(CHECKED, count=2)
+def test_a_list_of_prompts_that_is_one_call_is_not_kept() -> None:
+    found = parts(RouteHints(), count=2)
     assert (found.trial, found.recall, found.fault) == (None, None, None)
 
 
