@@ -28,6 +28,7 @@ breaks a run.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
@@ -146,6 +147,9 @@ def judge(
     criteria: the question put to it; reference: a right answer to compare with
     options: of its call; `{"logprobs": True, "top_logprobs": 5}` gives finer scores where the
         server reports log-probabilities
+
+    As the check of a node it keeps its model, and a run pays for what it asks. Called by hand inside
+    a node, it makes calls of that node like any other.
     """
     if not 0 <= pass_score <= 1:
         raise InvalidValue(
@@ -156,6 +160,9 @@ def judge(
     return Judge(
         chat, reference=reference, options=dict(options or {}), pass_score=pass_score, **more
     )
+
+
+_opening: Final = threading.Lock()
 
 
 class _Opener:
@@ -181,7 +188,10 @@ class _Opener:
 
     def __call__(self) -> Any:
         if self._chat is None:
-            self._chat = _open(self._name)
+            # Calls side by side must not start a model each.
+            with _opening:
+                if self._chat is None:
+                    self._chat = _open(self._name)
         return self._chat
 
 

@@ -127,3 +127,20 @@ def test_without_any_local_model_it_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(registry, "build", lambda *_, **__: Nothing())
     with pytest.raises(ProviderUnavailable, match="name a model"):
         verify.judge()(SENT, AIMessage("Paris"))
+
+
+def test_a_named_judge_is_opened_once_and_by_one_call_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[str | None] = []
+
+    def opens(name: str | None) -> Chat:
+        opened.append(name)
+        assert verify._opening.locked(), "another call would open it as well"
+        return Chat(honest(True))
+
+    monkeypatch.setattr(verify, "_open", opens)
+    check = verify.judge("ollama:any")
+    assert [check(SENT, AIMessage("Paris")).passed for _ in range(2)] == [True, True]
+    assert opened == ["ollama:any"]
+    assert not verify._opening.locked()
