@@ -148,8 +148,8 @@ def judge(
     options: of its call; `{"logprobs": True, "top_logprobs": 5}` gives finer scores where the
         server reports log-probabilities
 
-    As the check of a node it keeps its model, and a run pays for what it asks. Called by hand inside
-    a node, it makes calls of that node like any other.
+    As the check of a node it keeps its model, and a run pays for what it asks. Called by hand
+    inside a node, it makes calls of that node like any other.
     """
     if not 0 <= pass_score <= 1:
         raise InvalidValue(
