@@ -36,10 +36,14 @@ def apart(
         yield prompt, {k: v for k, v in kwargs.items() if not number or k != "run_id"}
 
 
-def together(results: Sequence[LLMResult]) -> LLMResult:
-    """The result of the list, from those of its prompts."""
+def together(ended: Sequence[LLMResult | BaseException]) -> LLMResult:
+    """The result of the list, from those of its prompts; raises the first error among them."""
+    results: list[LLMResult] = []
     output: dict[str, Any] = {}
-    for each in results:
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+        results.append(each)
         output = _added(output, each.llm_output or {})
     return LLMResult(
         generations=[several for each in results for several in each.generations],

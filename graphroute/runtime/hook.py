@@ -325,11 +325,7 @@ def _agenerate(original: Any) -> Any:
         if len(messages) > 1 and is_checked(handle, _list_metadata(kwargs)):
             parts = apart(messages, kwargs)
             calls = [agenerate(self, [one], stop, callbacks, **own) for one, own in parts]
-            ended = await asyncio.gather(*calls, return_exceptions=True)
-            failed = next((each for each in ended if isinstance(each, BaseException)), None)
-            if failed is not None:
-                raise failed
-            return together(ended)
+            return together(await asyncio.gather(*calls, return_exceptions=True))
         dispatch, tracing = _begin_list(handle, self, messages, stop, kwargs)
         call = _calling_list(original, self, messages, callbacks, tracing, dispatch.unseen)
         return await drive.adrive(dispatch, call)

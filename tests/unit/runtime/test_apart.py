@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from langchain_core.outputs import Generation, LLMResult, RunInfo
 
 from graphroute.runtime.apart import together
@@ -32,3 +33,10 @@ def test_usage_is_that_of_all_prompts() -> None:
         "model_name": "m",
         "streamed": True,
     }
+
+
+def test_the_first_error_is_that_of_the_list() -> None:
+    ended: list[LLMResult | BaseException] = [_result("a", None)]
+    ended += [ValueError("first"), KeyError("second")]
+    with pytest.raises(ValueError, match="first"):
+        together(ended)
