@@ -78,6 +78,18 @@ class Beside(Course):
         """That of the run."""
         return self._course.needed_nano()
 
+    def asks_on(self, node: str, position: int, **money: float) -> bool:  # noqa: ARG002
+        """Its answers are not checked."""
+        return False
+
+    def out_tokens(self, a: Assignment) -> float:
+        """As the run expects them."""
+        return self._course.out_tokens(a)
+
+    def paid(self, cost_nano: int) -> None:
+        """It is gone from the run's money."""
+        self._course.paid(cost_nano)
+
     def called(self, node: str, model: str | None = None) -> None:
         """No call of the node."""
 
@@ -86,7 +98,7 @@ class Beside(Course):
 
     def ended(self, node: str, cost_nano: int, *, out_tokens: int = 0) -> None:  # noqa: ARG002
         """What it has cost is gone from the run's money."""
-        self._course.paid(cost_nano)
+        self.paid(cost_nano)
 
     def resumed(self) -> None:
         """The run's course is told itself."""

@@ -39,6 +39,12 @@ def test_no_check_is_planned() -> None:
     assert beside.assignment("a") is None
     assert beside.ahead("a", step=1, failed=frozenset()) is None
     assert beside.again("a") is None
+    assert not beside.asks_on("a", 1, cost_nano=0.0, available_nano=1e9)
+
+
+def test_nothing_of_a_course_is_asked_of_one_that_has_none() -> None:
+    public = {name for name in vars(Course) if not name.startswith("_")}
+    assert public <= vars(Beside).keys()
 
 
 def test_a_model_of_a_check_is_looked_up_once_whoever_asks_first() -> None:
