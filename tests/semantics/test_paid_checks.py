@@ -166,6 +166,26 @@ def test_an_answer_that_was_streamed_is_judged_on_the_runs_account() -> None:
     assert found.answers[0].quality == 1.0
 
 
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_an_answer_that_came_as_events_is_judged_on_the_runs_account(is_async: bool) -> None:
+    def node(own: ScriptedChat) -> Any:
+        def answer(state: Any) -> State:
+            return {"notes": [own.stream_events("What?", version="v3", max_tokens=8).output.text]}
+
+        async def aanswer(state: Any) -> State:
+            stream = await own.astream_events("What?", version="v3", max_tokens=8)
+            return {"notes": [(await stream.output).text]}
+
+        return aanswer if is_async else answer
+
+    found = Judged(node=node, budget=0.01)
+    ended = await found.fast.ainvoke({}) if is_async else found.fast.invoke({})
+    assert ended["notes"] == ["42"]
+    assert [check.cost_nano for check in found.checks] == [101_000] * 2
+    assert (found.answers[0].quality, found.answers[0].cost_nano) == (1.0, 11_000)
+
+
 def test_neither_tokens_nor_callbacks_of_the_node_see_a_check() -> None:
     seen: list[str] = []
 
