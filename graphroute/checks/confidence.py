@@ -86,7 +86,8 @@ def token_logs(reply: Any) -> list[float]:
     tokens = told.get("content") if isinstance(told, Mapping) else told
     found = []
     for each in tokens if isinstance(tokens, (list, tuple)) else ():
-        value = each.get("logprob") if isinstance(each, Mapping) and each.get("token") else None
+        read = getattr(each, "get", None)  # a dict, or a value of the ollama package
+        value = read("logprob") if callable(read) and read("token") else None
         if isinstance(value, (int, float)) and not math.isnan(value):
             found.append(min(0.0, float(value)))
     return found

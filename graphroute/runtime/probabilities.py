@@ -42,10 +42,11 @@ def few(message: AIMessage) -> AIMessage:
     tokens = told.get("content") if isinstance(told, Mapping) else told
     if not isinstance(tokens, list):
         return message
+    # Dicts, or values of the ollama package, which no cache could keep.
     kept = [
         {"token": each.get("token"), "logprob": each.get("logprob")}
         for each in tokens
-        if isinstance(each, Mapping)
+        if callable(getattr(each, "get", None))
     ]
     return _with(message, {**message.response_metadata, NAME: {"content": kept}})
 

@@ -33,6 +33,12 @@ def test_ollama_tells_them_in_a_list_and_the_end_of_an_answer_is_no_word() -> No
     assert token_logs(reply([token("a", 0.5), token("", 0.1)])) == [math.log(0.5)]
 
 
+def test_values_of_the_ollama_package_are_read_as_dicts_are() -> None:
+    from ollama._types import Logprob
+
+    assert token_logs(reply([Logprob(token="a", logprob=-0.5)])) == [-0.5]
+
+
 @pytest.mark.parametrize(
     "told",
     [None, {}, {"content": None}, {"content": []}, [], "text", [{"token": "a"}], [3]],

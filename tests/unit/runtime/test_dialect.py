@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 
 from graphroute.errors import PoolError
-from graphroute.runtime.dialect import Written, write
+from graphroute.runtime.dialect import Written, takes_logprobs, write
 from graphroute.runtime.request import read
 
 SCHEMA = {
@@ -174,3 +174,27 @@ def test_a_wish_for_more_than_the_target_can_say_is_cut_to_its_limit() -> None:
     assert sent(own, {}, llama(), limit=4096).kwargs["options"]["num_predict"] == 4096
     assert sent(own, {}, claude(), limit=20_000).kwargs["max_tokens"] == 9000
     assert "max_tokens" not in sent(openai(), {}, openai("gpt-4.1-mini"), limit=5).kwargs
+
+
+@pytest.mark.parametrize(
+    ("target", "takes"),
+    [
+        (openai(), True),
+        (openai("gpt-5-mini"), False),
+        (openai(use_responses_api=True), False),
+        (llama(), True),
+        (claude(), False),
+    ],
+    ids=["openai", "reasoning", "responses", "ollama", "claude"],
+)
+def test_probabilities_are_asked_of_models_that_have_a_word_for_them(
+    target: BaseChatModel, takes: bool
+) -> None:
+    assert takes_logprobs(target) == takes
+
+
+def test_probabilities_reach_ollama_beside_its_options() -> None:
+    written = sent(openai(), {"max_tokens": 5}, llama(temperature=0))
+    made = llama()._chat_params([HumanMessage("hi")], **written.kwargs, logprobs=True)
+    assert made["logprobs"] is True
+    assert made["options"]["num_predict"] == 5
