@@ -11,6 +11,10 @@ AFTER_REFUSAL: Final = "a check refused the answer of "
 """How `CallRecord.why` begins, before the model's name, where a check led to the call: that is a
 harder one than the node's usual, so its score says too little good of the model that got it."""
 
+UNCHECKED: Final = "there was no money to check the answer of "
+"""How `CallRecord.why` begins where a model is asked because the one before it is not good enough
+for the node by itself, and its answer's check could not be paid."""
+
 ONCE_MORE: Final = "one of up to "
 """How `CallRecord.why` begins where a model is asked the same again to see whether it agrees with
 itself: that is asked for its hard questions more often than for its easy ones."""

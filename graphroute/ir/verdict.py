@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
+from graphroute.errors import BudgetExceeded
+
 PASS_SCORE: Final = 0.5
 """A score of at least this passes, where a check gives a number and no more."""
 
@@ -24,6 +26,9 @@ ROUNDING: Final = 1e-6
 
 MAX_REASON: Final = 500
 """Characters kept of a reason."""
+
+UNPAID: Final = "unpaid"
+"""Source of a verdict that is open because there was no money for the model that a check asks."""
 
 SIGNALS: Final = frozenset({"agreement", "confidence"})
 """Sources that tell how sure a model is. It may be sure and wrong, so their scores lead to another
@@ -148,7 +153,8 @@ def _verdict_of(result: object, source: str) -> Verdict:
         case Verdict():
             return _sound(result, source)
         case BaseException():
-            return unknown(f"the check failed: {type(result).__name__}: {result}", source=source)
+            told = UNPAID if isinstance(result, BudgetExceeded) else source
+            return unknown(f"the check failed: {type(result).__name__}: {result}", source=told)
         case None:
             return unknown("the check said nothing", source=source)
     if (truth := _truth(result)) is not None:

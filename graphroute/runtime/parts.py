@@ -59,9 +59,20 @@ def _begin_trial(handle: RunHandle, call: Call) -> Trial | None:
     stages: tuple[str, ...] = ()
     if planned is not None and planned.kind == "cascade":
         stages = (planned.model, *planned.then)
+    unchecked = None
+    if planned is not None and (least := call.hints.min_quality) is not None:
+        known = zip((planned.model, *planned.fallbacks), planned.qualities, strict=False)
+        unchecked = {name for name, quality in known if quality >= least}
     chance = partial(handle.policy.chance_of, call.node)
     tells_next = call.hints.hint is not False
-    return Trial(check, call.messages, stages=stages, chance=chance, tells_next=tells_next)
+    return Trial(
+        check,
+        call.messages,
+        stages=stages,
+        unchecked=unchecked,
+        chance=chance,
+        tells_next=tells_next,
+    )
 
 
 def _begin_recall(handle: RunHandle, call: Call, trial: Trial | None) -> Recall | None:

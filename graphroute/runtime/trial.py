@@ -15,21 +15,24 @@ as the next stages, until it has seen enough:
 ```
 
 Only a plan that found a cascade worth its price gives a second model. Without one the verdict is
-recorded and the answer stands. A check that fails itself, or says nothing, refuses nothing.
+recorded and the answer stands. A check that fails itself, or says nothing, refuses nothing; but an
+answer for whose check there was no money does not stand where its model alone is not good enough
+for the node (`min_quality=`): then the next model that is answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from graphroute.ir.catalog import ModelSpec
-from graphroute.ir.record import AFTER_REFUSAL, ONCE_MORE
+from graphroute.ir.record import AFTER_REFUSAL, ONCE_MORE, UNCHECKED
 from graphroute.ir.verdict import (
     SIGNALS,
+    UNPAID,
     Chance,
     Check,
     Sampling,
@@ -67,6 +70,7 @@ class Trial:
     """Belongs to one call; not shared between threads.
 
     stages: the models to ask in turn, of which the first is the planned one
+    unchecked: the models whose answers may stand where there was no money to check them; None: all
     chance: by model, what earlier runs say of a score (`ir.verdict.Calibrated`)
     tells_next: whether the next model is told of a refused answer
     """
@@ -77,12 +81,13 @@ class Trial:
         messages: Sequence[BaseMessage],
         *,
         stages: Sequence[str],
+        unchecked: Collection[str] | None = None,
         chance: Callable[[str], Chance | None] = lambda _: None,
         tells_next: bool = True,
     ) -> None:
         self._check, self._messages, self._chance = check, tuple(messages), chance
         self._sampling, self._tells_next = sampling_of(check), tells_next
-        self.stages = tuple(stages)
+        self.stages, self._unchecked = tuple(stages), unchecked
         self.rounds: list[Round] = []
         self._next = 0
 
@@ -126,6 +131,8 @@ class Trial:
         if not (self._tells_next and self.rounds and self.rounds[-1].verdict.reason):
             return ()
         last = self.rounds[-1]
+        if last.verdict.source == UNPAID:
+            return ()  # nobody has refused it
         if last.verdict.source in (_NOT_YET, *SIGNALS):
             return ()  # that a model is unsure of it tells nobody what to mend
         if last.message.tool_calls:
@@ -148,7 +155,7 @@ class Trial:
         last = self.rounds[-1]
         if self._sampling is not None and last.verdict.source == _NOT_YET:
             return f"{ONCE_MORE}{self._sampling.k} answers, to see whether they agree"
-        return AFTER_REFUSAL + last.model
+        return (UNCHECKED if last.verdict.source == UNPAID else AFTER_REFUSAL) + last.model
 
     def judge(self, model: str, reply: AIMessage) -> Verdict:
         """What the check says of a model's answer; one that is a coroutine runs to its end here."""
@@ -196,6 +203,8 @@ class Trial:
         """Note an answer; whether another model is to be asked."""
         self.rounds.append(Round(model=model, answer=answer, message=message, verdict=verdict))
         self._next = self._after(model)
+        if verdict.source == UNPAID:
+            return self._must_not_stand(model)
         if self._sampling is None:
             return verdict.passed is False and self.next_model is not None
         if verdict.source == _NOT_YET:
@@ -203,6 +212,15 @@ class Trial:
         while self.next_model == model:
             self._next += 1  # what the rest of its answers would be cannot change anything
         return verdict.passed is False and self.next_model is not None
+
+    def _must_not_stand(self, model: str) -> bool:
+        """Whether another model is asked for an answer of this one that could not be checked."""
+        good_enough = self._unchecked
+        if good_enough is None or model in good_enough:
+            return False
+        while self.next_model is not None and self.next_model not in good_enough:
+            self._next += 1
+        return self.next_model is not None
 
     @property
     def best(self) -> Round:

@@ -315,3 +315,29 @@ def test_a_model_that_answers_single_questions_is_asked_as_the_first_was() -> No
     spec = ModelSpec(name="b", provider="p", local=True, price=free)
     assert len(trial.hint_for(spec)) == 2
     assert trial.hint_for(replace(spec, single_turn=True)) == ()
+
+
+def test_what_there_was_no_money_to_check_stands_only_if_its_model_is_good_enough() -> None:
+    pool = Pool("41")
+    judge = ScriptedChat(name="judge", replies=["yes"], in_tokens=1_000)
+    dear = Model("scripted:judge", judge, price_in_usd=1e6, price_out_usd=1e6, quality=0.5)
+
+    def check(_sent: Any, _reply: Any) -> bool:
+        return judge.invoke("Is it right?").text == "yes"
+
+    hints = RouteHints(verify=check, min_quality=0.85, max_output_tokens=8)
+    models = (pool.models[0].name, pool.models[1].name)
+    fast = optimize(
+        _graph(pool.dear),
+        models=[*pool.models, dear],
+        objective="cost",
+        budget=0.05,
+        nodes={"answer": hints.merged(RouteHints(models=models))},
+    )
+    assert fast.invoke({})["notes"] == ["42"]
+    first, last = fast.records
+    assert (first.model, last.model) == ("scripted:cheap", "scripted:dear")
+    assert (first.verdicts[0].source, first.quality) == ("unpaid", None)
+    assert last.why == "there was no money to check the answer of scripted:cheap"
+    assert not last.is_again  # its questions are the node's usual ones
+    assert len(pool.dear.calls[0].messages) == 1  # nobody refused: nothing to be told of
