@@ -115,9 +115,9 @@ class Agreement:
         """The first answer of the most frequent kind, of equally frequent ones the earlier."""
         try:
             keys = self._keys(replies)
+            counts = Counter(key for key in keys if key is not None)
         except Exception:  # the check failed: it says nothing of the answers
             return 0
-        counts = Counter(key for key in keys if key is not None)
         return max(
             range(len(keys)),
             key=lambda i: (0 if keys[i] is None else counts[keys[i]], -i),

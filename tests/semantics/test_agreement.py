@@ -197,15 +197,21 @@ def test_a_key_of_ones_own_may_refuse_an_answer() -> None:
     assert pool.asked == (2, 1), "after two that cannot count, the third decides nothing"
 
 
-def test_a_key_that_fails_refuses_nothing() -> None:
-    def key(reply: AIMessage) -> str:
-        raise ValueError("no such thing")
+def _raises(_reply: AIMessage) -> str:
+    raise ValueError("no such thing")
 
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [(_raises, "no such thing"), (lambda reply: [reply.text], "unhashable")],
+    ids=["raises", "has no hash"],
+)
+def test_a_key_that_fails_refuses_nothing(key: Any, reason: str) -> None:
     pool = Pool("a", "b")
     fast = pool.optimized(check=verify.agreement(key=key))
     assert fast.invoke({})["label"] == "a"
     assert pool.asked == (1, 0)
-    assert "no such thing" in fast.records[0].verdicts[0].reason
+    assert reason in fast.records[0].verdicts[0].reason
 
 
 def test_where_the_plan_places_no_sampling_the_node_is_asked_once() -> None:
