@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from graphroute.checks.numbers import NumberIs
 from graphroute.checks.reading import data_of, text_of
-from graphroute.ir.verdict import Check, Verdict
+from graphroute.ir.verdict import SIGNALS, Check, Verdict
 from graphroute.runtime import verifying
 
 REFERENCE: Final = "reference"
@@ -40,6 +40,8 @@ def judged(
     for each in (check, judge):
         if each is not None:
             found = verifying.verdict(each, messages, reply)
+            if found.source in SIGNALS:
+                continue  # how sure a model is says nothing of how good its answer is
             return found if found.is_known else None
     return None
 

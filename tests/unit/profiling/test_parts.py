@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
+from graphroute import verify
 from graphroute.errors import InvalidValue
 from graphroute.profiling.calls import RecordedCall, read_back, written
 from graphroute.profiling.examples import examples
@@ -76,6 +77,16 @@ def test_who_judges_first() -> None:
     assert by_check.score == 0.25
     assert judged([], reply, check=broken, judge=lambda *_: True) is None, "a check is not replaced"
     assert judged([], reply) is None
+
+
+@pytest.mark.parametrize("check", [verify.agreement(), verify.confidence()], ids=["agree", "sure"])
+def test_where_a_check_only_tells_how_sure_a_model_is_the_judge_is_asked(check: Any) -> None:
+    told = {"content": [{"token": "no", "logprob": -0.1}]}
+    reply = AIMessage("no", response_metadata={"logprobs": told})
+    assert judged([], reply, check=check) is None
+    found = judged([], reply, check=check, judge=lambda *_: False)
+    assert found is not None
+    assert found.quality == 0.0
 
 
 def test_the_end_of_a_run() -> None:
