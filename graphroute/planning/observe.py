@@ -55,7 +55,8 @@ def observe(
     answered = [r for r in records if r.error is None and r.model and r.step is not None]
     known = set(graph.names)
     answered = [r for r in answered if r.node in known]
-    calls, fanout = _calls(answered, graph)
+    # Further answers to the same call are what the plan makes of a check, and no calls of the node.
+    calls, fanout = _calls([r for r in answered if not r.is_again], graph)
     prompts = [r for r in answered if r.in_tokens > 0]
     extra = overhead or {}
     prompt = [(r, max(1, r.in_tokens - extra.get(r.model, 0))) for r in prompts]

@@ -11,7 +11,7 @@ from langgraph.graph import StateGraph
 
 from graphroute import Model, optimize
 from graphroute.ir.graph import END, START, Graph
-from graphroute.ir.record import CHECK, CallRecord
+from graphroute.ir.record import AFTER_REFUSAL, CHECK, ONCE_MORE, CallRecord
 from graphroute.ir.verdict import Verdict, unknown
 from graphroute.planning.observe import observe
 from graphroute.providers.scripted import ScriptedChat
@@ -125,6 +125,15 @@ def test_failed_runs_and_calls_teach_no_branch_and_no_tokens() -> None:
     assert (
         observe([record("1", "elsewhere", 1), record("1", "draft", None)], CODE_CHECK).calls == {}
     )
+
+
+@pytest.mark.parametrize(
+    "why", [f"{AFTER_REFUSAL}small", f"{ONCE_MORE}3 answers"], ids=["refused", "sampled"]
+)
+def test_further_answers_to_a_call_are_no_calls_of_the_node(why: str) -> None:
+    g = graph(["plan"], [(START, "plan"), ("plan", END)])
+    calls = [record("1", "plan", 1), record("1", "plan", 1, why=why), record("2", "plan", 1)]
+    assert observe(calls, g).calls == {"plan": 1}
 
 
 def test_means_of_tokens_calls_and_fan_out() -> None:
