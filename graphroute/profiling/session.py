@@ -19,7 +19,7 @@ from graphroute.errors import BudgetExceeded
 from graphroute.ir.hints import NANO
 from graphroute.ir.plan import Plan
 from graphroute.ir.record import CallRecord
-from graphroute.ir.verdict import Check, Verdict
+from graphroute.ir.verdict import Check, Verdict, verdict_of
 from graphroute.profiling.calls import RecordedCall, recorded
 from graphroute.profiling.examples import Example
 from graphroute.profiling.journal import Journal
@@ -168,7 +168,14 @@ class Session:
         if ran.error is not None or ran.is_paused:
             return None
         if self.score is not None:
-            return min(1.0, max(0.0, float(self.score(ran.state, example))))
+            try:
+                given: object = self.score(ran.state, example)
+            except Exception as fault:  # what was paid for so far must not be lost over it
+                given = fault
+            if not (said := verdict_of(given)).is_known:
+                # No more than the kind: it may quote what a private node was told.
+                self.notes.append(f"score= gave a {type(given).__name__} that is none in [0, 1]")
+            return said.score
         return None if example.expected is None else end_score(example.expected, ran.state)
 
     # -- single calls

@@ -367,6 +367,24 @@ def test_the_graph_is_not_run_again_where_its_code_may_act() -> None:
     assert forced.influences[0].effect.mean == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(5.0, "float"), (float("nan"), "float"), ("1", "str"), (KeyError("q"), "KeyError")],
+    ids=["5", "nan", "text", "raises"],
+)
+def test_a_score_of_the_end_that_is_none_spoils_nothing(given: Any, told: str) -> None:
+    def score(state: Any, example: Any) -> Any:
+        if isinstance(given, Exception) and example.input["q"] == 1:
+            raise given
+        return given if example.input["q"] == 1 else True
+
+    found = Two().profile(3, score=score)
+    assert found.runs == 3
+    assert found.end is not None
+    assert (found.end.mean, found.end.count) == (1.0, 2)
+    assert f"score= gave a {told} that is none in [0, 1]" in found.notes
+
+
 def test_interventions_find_which_node_matters() -> None:
     """The end is the label alone: the other node, as bad as it is, changes nothing."""
     two = Two(weak_every=1000)
