@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import operator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypedDict
 
@@ -52,8 +53,11 @@ class Step:
 
 WAYS = (
     *("item", "get", "if", "loop", "spread", "helper", "whole", "alias", "in place", "raise"),
-    *("interrupt", "interrupt after", "goto"),
+    *("interrupt", "interrupt after", "goto", "order", "same"),
 )
+
+PURE = ("item", "get", "if", "loop", "spread", "helper", "whole", "alias", "order", "same")
+"""Ways whose results are kept."""
 
 RACES = ("raise", "in place", "interrupt", "interrupt after")
 
@@ -66,13 +70,35 @@ steps = st.builds(
     asks=st.booleans(),
 )
 SHAPES = ("chain", "fan", "side by side", "branch", "subgraph")
-inputs = st.fixed_dictionaries(
-    {},
-    optional={
-        "a": st.integers(-1, 1),
-        "b": st.lists(st.integers(0, 2), max_size=2),
-        "c": st.one_of(st.integers(0, 1), st.text("xy", max_size=2)),
-    },
+ORDERS = ({"x": 1, "y": 2}, {"y": 2, "x": 1})
+
+
+def _shared(given: dict[str, Any], is_shared: bool) -> dict[str, Any]:
+    """Two keys with one object, or each with its own."""
+    return {**given, "c": given["b"]} if is_shared and "b" in given else given
+
+
+def _alike(given: dict[str, Any]) -> dict[str, Any]:
+    """Equal to `given`, and yet another: its dictionaries turned, shared objects apart."""
+    turned = {k: dict(reversed(v.items())) if type(v) is dict else v for k, v in given.items()}
+    is_shared = "b" in given and given["b"] is given.get("c")
+    found = {key: deepcopy(value) for key, value in turned.items()}
+    return found if is_shared else _shared(found, found.get("b") == found.get("c"))
+
+
+inputs = st.builds(
+    _shared,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "a": st.integers(-1, 1),
+            "b": st.one_of(
+                st.lists(st.integers(0, 2), max_size=2), st.sampled_from(ORDERS).map(dict)
+            ),
+            "c": st.one_of(st.integers(0, 1), st.text("xy", max_size=2)),
+        },
+    ),
+    st.booleans(),
 )
 
 
@@ -103,19 +129,23 @@ def _function(step: Step, model: Any, then: str) -> Any:
         if step.way == "alias":
             other = state
             return other.get(reads)
+        if step.way == "order":
+            return str(state.get(reads))
+        if step.way == "same":
+            value = state.get(reads)
+            return [k for k in KEYS if isinstance(value, (list, dict)) and state.get(k) is value]
         if step.way == "in place" and isinstance(state.get(reads), list):
             state[reads].append(constant)  # type: ignore[literal-required]
         if step.way == "raise" and state.get(reads) == 1:
             raise ValueError(f"no {constant}")
-        if step.way == "interrupt" and state.get(reads):
-            return [interrupt({"asks": constant}), state.get(reads)]
         return constant
 
+    # Code that names `interrupt` is never cached, so only the steps that pause may.
+    find = _pausing(step, look) if step.way.startswith("interrupt") else look
+
     def finish(found: Any) -> Any:
-        if step.asks:
+        if step.asks and step.way != "interrupt after":
             found = model.invoke(f"{found!r} {constant}").text
-        if step.way == "interrupt after":
-            found = [found, interrupt(constant), interrupt("again")]
         update: Any = {step.writes: found, "log": [(constant, found)]}
         return Command(update=update, goto=then) if step.way == "goto" else update
 
@@ -123,14 +153,28 @@ def _function(step: Step, model: Any, then: str) -> Any:
 
         async def run(state: State) -> Any:
             await asyncio.sleep(0)
-            return finish(look(state))
+            return finish(find(state))
 
         return run
 
     def run_now(state: State) -> Any:
-        return finish(look(state))
+        return finish(find(state))
 
     return run_now
+
+
+def _pausing(step: Step, look: Any) -> Any:
+    """Pauses before it has read the state, or after."""
+
+    def before(state: State) -> Any:
+        if state.get(step.reads):
+            return [interrupt({"asks": step.constant}), state.get(step.reads)]
+        return step.constant
+
+    def after(state: State) -> Any:
+        return [look(state), interrupt(step.constant), interrupt("again")]
+
+    return before if step.way == "interrupt" else after
 
 
 def _build(shape: str, parts: tuple[Step, ...], *, is_cached: bool) -> Any:
@@ -217,17 +261,43 @@ def test_a_cached_run_is_the_uncached_run(data: st.DataObject) -> None:
                 parts = (*parts[:place], edited, *parts[place + 1 :])
             plain = _build(shape, parts, is_cached=False)
             fast = cached(_build(shape, parts, is_cached=True), cache)
-            one = _observe(plain, _copy(given), is_async=is_async)
-            other = _observe(fast, _copy(given), is_async=is_async)
+            one = _observe(plain, deepcopy(given), is_async=is_async)
+            other = _observe(fast, deepcopy(given), is_async=is_async)
             ordered = shape not in ("fan", "side by side")
             seen = [Observed(is_ordered=ordered)(value) for value in (one, other)]
             assert first_difference(*seen) is None
             again = cached(_build(shape, parts, is_cached=True), cache)
-            warm = _observe(again, _copy(given), is_async=is_async)
+            warm = _observe(again, deepcopy(given), is_async=is_async)
             assert first_difference(seen[0], Observed(is_ordered=ordered)(warm)) is None
+            if all(step.way in PURE for step in parts):
+                assert {record.outcome for record in again.node_records} == {"hit"}
     finally:
         assert hook.remove()
 
 
-def _copy(given: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(v) if isinstance(v, list) else v for key, v in given.items()}
+TOLD_APART = st.builds(
+    Step,
+    reads=st.sampled_from("bc"),
+    writes=st.sampled_from(KEYS),
+    way=st.sampled_from(("order", "same", "whole", "alias", "helper")),
+    constant=st.just(0),
+    asks=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(given=inputs, parts=st.lists(TOLD_APART, min_size=1, max_size=3))
+def test_equal_inputs_that_code_can_tell_apart_are_told_apart(
+    given: dict[str, Any], parts: list[Step]
+) -> None:
+    cache = MemoryCache()
+    hook.install()
+    try:
+        for each in (given, _alike(given), given):
+            plain = _build("chain", tuple(parts), is_cached=False)
+            fast = cached(_build("chain", tuple(parts), is_cached=True), cache)
+            seen = [_observe(g, deepcopy(each), is_async=False) for g in (plain, fast)]
+            assert first_difference(*(Observed(is_ordered=True)(one) for one in seen)) is None
+        assert {record.outcome for record in fast.node_records} == {"hit"}
+    finally:
+        assert hook.remove()
