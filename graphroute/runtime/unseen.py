@@ -184,9 +184,9 @@ class Unseen:
     def stands(self, answer: Any) -> None:
         """One of the answers that were given is the caller's."""
         self._standing = next((a for a in self._attempts if a.answer is answer), None)
-        if self._standing is not None:
+        if self._standing is not None and (message := _message_of(answer)) is not None:
             # As it is now, whatever the node makes of it until it is shown.
-            self._standing.message = _message_of(answer).model_copy()
+            self._standing.message = message.model_copy()
 
     def falls(self) -> None:
         """None of the answers is shown."""
@@ -220,8 +220,9 @@ def _ignored_by(told: _Told) -> str:
     return "ignore_chat_model" if told.name == "on_chat_model_start" else "ignore_llm"
 
 
-def _message_of(answer: Any) -> AIMessage:
-    """The message of an answer; a checked call has one prompt, and so one result."""
+def _message_of(answer: Any) -> AIMessage | None:
+    """The message of an answer; a checked call has one prompt, and so one result if any."""
     if isinstance(answer, LLMResult):
-        return cast(AIMessage, cast(ChatGeneration, answer.generations[0][0]).message)
-    return cast(AIMessage, answer)
+        first = next((each for several in answer.generations for each in several), None)
+        answer = getattr(first, "message", None)
+    return answer if isinstance(answer, AIMessage) else None

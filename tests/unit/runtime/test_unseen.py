@@ -151,3 +151,14 @@ def test_a_stand_in_does_not_have_the_model_stream() -> None:
     (stand_in,) = handlers_of(Unseen().before([reader]))
     assert not hasattr(stand_in, "tap_output_iter")
     assert stand_in.run_inline
+
+
+def test_a_result_without_an_answer_shows_nothing() -> None:
+    reader, events, unseen = StreamMessagesHandler(), Events(), Unseen()
+    _asked(unseen.before([reader, events]), "no", ONE)
+    empty = LLMResult(generations=[[]])
+    unseen.answered(empty)
+    unseen.stands(empty)
+    unseen.tell()
+    assert reader.heard == []
+    assert events.heard == [("start", ONE), ("end", "no")]
