@@ -64,6 +64,8 @@ def without_text(record: CallRecord) -> CallRecord:
         record,
         prompt=None,
         answer=None,
+        # Whoever knows all but a number of a private prompt could find it by trying digests.
+        prompt_sha="" if record.is_private else record.prompt_sha,
         # Of these the colon is in a model's name, and learning reads them back.
         why=record.why if record.is_again else _head(record.why),
         error=_head(record.error),

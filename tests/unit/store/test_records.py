@@ -90,6 +90,7 @@ def test_of_a_private_call_no_word_is_kept_with_leave_either(tmp_path: Path) -> 
     private = replace(FULL, is_private=True)
     store.add(private)
     assert list(store.records()) == [rows.without_text(private)]
+    assert rows.without_text(private).prompt_sha == ""
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"secret" not in written
 
