@@ -130,13 +130,10 @@ class Judge:
         if not read:
             return unknown("the judge gave neither A nor B", source="judge")
         score = sum(read) / len(read)
-        shown = ", ".join(f"{value:.2f}" for value in read)
-        return Verdict(
-            score=score,
-            passed=score >= self.pass_score,
-            reason=f"judged {shown}",
-            source="judge",
-        )
+        passed, shown = score >= self.pass_score, ", ".join(f"{value:.2f}" for value in read)
+        # The next model is told why, and can do nothing with a figure.
+        said = f"judged {shown}" if passed else f"{self.criteria} No (judged {shown})."
+        return Verdict(score=score, passed=passed, reason=said, source="judge")
 
 
 def judges_in(check: object) -> Iterator[Judge]:

@@ -45,6 +45,8 @@ async def test_a_consistent_judge_is_believed(good: bool) -> None:
     check = verify.judge(Chat(honest(good)))
     found = check(SENT, AIMessage("Paris"))
     assert (found.score, found.passed, found.source) == (float(good), good, "judge")
+    told = "judged 1.00, 1.00" if good else f"{check.criteria} No (judged 0.00, 0.00)."
+    assert found.reason == told, "a model that answers next is told what was wrong"
     assert await check.averify(SENT, AIMessage("Paris")) == found
 
 
