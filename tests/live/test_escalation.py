@@ -83,7 +83,8 @@ def test_the_strong_model_is_asked_and_paid_where_the_check_refuses(
         f"Repeat this line: Dear {customer['name']}, we are sorry about order {customer['order']}.",
         max_tokens=24,
     )
-    assert [told_as for told_as, _ in told if told_as == "messages"] == [], "nothing to take back"
+    shown = [said[0].text for mode, said in told if mode == "messages"]
+    assert "".join(shown) == own.text, "the answer that stands, and no token of a refused one"
     assert told[-1][1]["reply"] == own.text.strip()
     assert dict(fast.report().totals.calls_by) == {WEAK: 2, STRONG: 1}
 
