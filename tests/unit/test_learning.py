@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -12,9 +13,11 @@ from langgraph.graph import START, StateGraph
 from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan, verify
 from graphroute.cli import run as command
 from graphroute.errors import ProviderUnavailable
+from graphroute.frontend.langgraph import walk
+from graphroute.ir.feedback import Credit
 from graphroute.ir.verdict import Verdict
 from graphroute.learners._loop import Learning
-from graphroute.learning import PROFILE
+from graphroute.learning import PROFILE, Past, sureness_of
 from graphroute.providers.scripted import ScriptedChat
 
 
@@ -401,3 +404,20 @@ def test_a_profile_that_is_damaged_costs_nothing_but_itself(
         3, abs=0.01
     )
     assert "planned without" in caplog.text
+
+
+def test_feedback_of_another_process_that_is_given_again_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[str, float, str]] = []
+
+    def pairs(records: Any, credits_given: Any) -> tuple[()]:
+        seen.extend((credit.node, credit.score, model) for credit, model in credits_given)
+        return ()
+
+    monkeypatch.setattr("graphroute.learning.pairs_of", pairs)
+    up = [Credit(run_id="r1", node=node, score=1.0, weight=0.5) for node in ("draft", "check")]
+    past = Past(credits=tuple((credit, "m") for credit in up))
+    graph = walk(graph_of(), hints={}).graph
+    sureness_of(past, graph, (), [replace(up[0], score=0.0)])
+    assert seen == [("check", 1.0, "m"), ("draft", 0.0, "")]
