@@ -393,7 +393,8 @@ class Dispatch:
             self._policy.outages.clear(choice.spec.name)
             if self._recall is not None:
                 share_answer(self._recall, choice, answer, replies=replies, pieces=pieces)
-        self._keep(self.shown(choice, answer), replies)
+        if self.unseen is None:
+            self._keep(self.shown(choice, answer), replies)
         return paid
 
     def recorded(self, paid: Paid | None, verdict: Verdict | None) -> None:
@@ -414,6 +415,12 @@ class Dispatch:
     def best(self, answer: Any) -> Any:
         """The best of all answers that were checked, else `answer`."""
         return self.trial.best.answer if self.trial is not None and self.trial.rounds else answer
+
+    def stands(self, answer: Any, replies: Replies | None) -> None:
+        """The caller gets this one of the answers that might have been refused."""
+        if self.unseen is not None:
+            self.unseen.stands(answer)
+            self._keep(answer, replies)
 
     @property
     def is_silent(self) -> bool:

@@ -189,7 +189,7 @@ def drive(dispatch: Dispatch, call: Call) -> Any:
         return _drive(dispatch, call)
     try:
         answer = _drive(dispatch, call)
-        unseen.stands(answer)
+        dispatch.stands(answer, _replies_of(answer))
     finally:
         unseen.tell()
     return answer
@@ -226,7 +226,7 @@ async def adrive(
         return await _adrive(dispatch, call)
     try:
         answer = await _adrive(dispatch, call)
-        unseen.stands(answer)
+        dispatch.stands(answer, _replies_of(answer))
     finally:
         await unseen.atell()
     return answer

@@ -8,10 +8,11 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
+from langgraph.types import Command, Send, interrupt
 
-from graphroute import Model, RouteHints, optimize
+from graphroute import Budget, Model, RouteHints, optimize
 from graphroute.ir.catalog import ModelSpec, Price
 from graphroute.ir.verdict import Verdict
 from graphroute.providers.scripted import ScriptedChat
@@ -341,3 +342,30 @@ def test_what_there_was_no_money_to_check_stands_only_if_its_model_is_good_enoug
     assert last.why == "there was no money to check the answer of scripted:cheap"
     assert not last.is_again  # its questions are the node's usual ones
     assert len(pool.dear.calls[0].messages) == 1  # nobody refused: nothing to be told of
+
+
+@pytest.mark.parametrize(("dear", "said"), [("42", "42"), ("13", "41")])
+def test_a_run_that_can_pause_escalates_and_gives_what_stood_again(dear: str, said: str) -> None:
+    def closeness(messages: list[BaseMessage], reply: AIMessage) -> float:
+        return {"42": 1.0, "41": 0.4}.get(reply.text, 0.1)
+
+    pool = Pool("41", dear)
+
+    def node(state: State) -> State:
+        text = pool.dear.invoke("What is 6 × 7?", max_tokens=8).text
+        return {"notes": [text, interrupt("as it is?")]}
+
+    hints = RouteHints(verify=closeness, min_quality=0.85, max_output_tokens=8)
+    fast = optimize(
+        _graph(pool.dear, node).builder.compile(checkpointer=InMemorySaver()),
+        models=pool.models,
+        objective="cost",
+        budget=Budget(per_run_usd=1.0, on_exceed="interrupt"),
+        nodes={"answer": hints},
+    )
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    fast.invoke({}, thread)
+    asked = (len(pool.cheap.calls), len(pool.dear.calls))
+    assert asked == (1 + fast.plan.assignment("answer").then.count("scripted:cheap"), 1)
+    assert fast.invoke(Command(resume="yes"), thread)["notes"] == [said, "yes"]
+    assert (len(pool.cheap.calls), len(pool.dear.calls)) == asked
