@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby
 
 from graphroute.ir.plan import Assignment, Plan, RunnerUp
+from graphroute.ir.text import in_turn
 
 
 def explain(plan: Plan, node: str | None = None) -> str:
@@ -36,15 +36,13 @@ def money(usd: float) -> str:
 
 def served_by(a: Assignment) -> str:
     """The models of a step in a few words: `small, then big by check`."""
-    runs = [(name, len(list(same))) for name, same in groupby((a.model, *a.then))]
-    names = ", then ".join(f"{n} × {name}" if n > 1 else name for name, n in runs)
     how = {
         "single": "",
         "iterations": " by round",
         "cascade": " by check",
         "packed": f" with {a.batch} tasks a prompt",
     }
-    return names + how[a.kind]
+    return in_turn((a.model, *a.then)) + how[a.kind]
 
 
 def in_time(plan: Plan) -> str:
@@ -124,7 +122,7 @@ def _gain(plan: Plan, gain: float) -> float:
 
 def _node(a: Assignment) -> list[str]:
     where = "this machine" if a.local else "the cloud"
-    names = ", then ".join((a.model, *a.then))
+    names = in_turn((a.model, *a.then))
     lines = [
         f"{a.node} → {names} ({where}{' first' if a.then else ''}): {a.reason}.",
         f"  quality {a.quality:.3f}, {money(a.cost_usd)} per run for {a.expected_visits:.3g} visits"
@@ -158,9 +156,9 @@ def _option(a: Assignment) -> list[str]:
         return [f"  of its loop {', '.join(rounds)}, as do all later ones."]
     if a.kind == "cascade":
         asked = a.expected_calls / a.expected_visits if a.expected_visits else 1.0
-        steps = " and then ".join(a.then)
         return [
-            f"  where the check refuses the answer {steps} is asked; {asked:.2f} calls a visit."
+            f"  where the check refuses the answer {in_turn(a.then)} is asked; {asked:.2f} calls a "
+            "visit."
         ]
     if a.kind == "packed":
         return [
@@ -178,5 +176,5 @@ def _runner_up(r: RunnerUp) -> str:
         cost = f"costs {money(r.cost_change_usd)} more"
     quality = f"{'loses' if r.quality_change < 0 else 'gains'} {abs(100 * r.quality_change):.1f}"
     seconds = f"{r.latency_change_s:+.1f} s a visit"
-    names = ", then ".join((r.model, *r.then))
+    names = in_turn((r.model, *r.then))
     return f"{names}: {cost} and {quality} points, {seconds}"

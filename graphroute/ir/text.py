@@ -1,6 +1,19 @@
-"""What two texts have in common at their ends."""
+"""What two texts have in common at their ends, and the models of a sequence in words."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+
+def in_turn(names: Sequence[str]) -> str:
+    """The models of a sequence, one that is asked several times running named once.
+
+    >>> in_turn(("small", "small", "big"))
+    '2 × small, then big'
+    """
+    runs = [(name, len(list(same))) for name, same in groupby(names)]
+    return ", then ".join(f"{n} × {name}" if n > 1 else name for name, n in runs)
 
 
 def common_prefix(first: str, second: str) -> int:

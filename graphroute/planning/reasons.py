@@ -11,6 +11,7 @@ from graphroute.ir.catalog import Catalog
 from graphroute.ir.plan import RunnerUp
 from graphroute.ir.problem import SLACK, Problem, Solution
 from graphroute.ir.profile import NodeProfile
+from graphroute.ir.text import in_turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Case:
     def name(self, k: int) -> str:
         """The option in words: `small, then big`."""
         option = self.problem.option(self.row, k)
-        names = ", then ".join(self.problem.models[m] for m in option.models)
+        names = in_turn([self.problem.models[m] for m in option.models])
         return names if option.batch == 1 else f"{names} with {option.batch} tasks a prompt"
 
     def then(self, k: int) -> tuple[str, ...]:
