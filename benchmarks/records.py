@@ -115,13 +115,14 @@ def main() -> None:
             for _ in range(given.rounds):
                 wall, cpu = time.perf_counter(), time.process_time()
                 report = SpanReport.of(store.tally(span))
-                text = report.to_json()
+                text, pages = report.to_json(), (report.to_html(), report.to_csv(), str(report))
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
             print(
                 f"report over {name}: {statistics.median(walls):.2f} s wall, "
                 f"{statistics.median(cpus):.2f} s processor (median of {given.rounds}), "
-                f"{report.totals.calls:,} calls, {len(text):,} bytes of JSON"
+                f"{report.totals.calls:,} calls, as JSON ({len(text):,} characters), HTML "
+                f"({len(pages[0]):,}), CSV and text"
             )
 
 

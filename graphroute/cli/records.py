@@ -15,6 +15,7 @@ from graphroute.cli._files import lines, write
 from graphroute.cli._spans import moment
 from graphroute.cli.report import Folder, OfGraph, Since, opened
 from graphroute.errors import InvalidValue
+from graphroute.report.text import plural
 
 SCHEMA = "graphroute.records/1"
 
@@ -47,8 +48,8 @@ def stats(
         return
     span = f", {_day(held.first_s)} to {_day(held.last_s)}" if held.calls else ""
     write(
-        f"{held.calls:,} calls of {held.runs:,} runs{span}\n"
-        f"{held.verdicts:,} verdicts from feedback, texts of {held.texts:,} calls\n"
+        f"{plural(held.calls, 'call')} of {plural(held.runs, 'run')}{span}\n"
+        f"{plural(held.verdicts, 'verdict')} from feedback, texts of {plural(held.texts, 'call')}\n"
         f"{held.size_bytes:,} bytes in {kept.path}\n",
         None,
     )
@@ -99,7 +100,7 @@ def clear(
         write(json.dumps(data) + "\n", None)
         return
     verb = "would delete" if dry_run else "deleted"
-    write(f"{verb} {gone:,} {'call' if gone == 1 else 'calls'}\n", None)
+    write(f"{verb} {plural(gone, 'call')}\n", None)
 
 
 def _day(at_s: float | None) -> str:
