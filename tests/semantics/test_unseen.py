@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseM
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
+from pydantic import BaseModel
 
 from graphroute import Model, RouteHints, Verdict, optimize
 from graphroute.providers.scripted import ScriptedChat
@@ -106,17 +107,20 @@ def _streaming(returns: Returns) -> Callable[[ScriptedChat], Any]:
     return node
 
 
+def _list_arguments(config: RunnableConfig) -> dict[str, Any]:
+    return {"callbacks": config["callbacks"], "metadata": config["metadata"], "max_tokens": 8}
+
+
+def _first(result: Any) -> AIMessage:
+    message: AIMessage = result.generations[0][0].message
+    return message
+
+
 def _generating(returns: Returns) -> Callable[[ScriptedChat], Any]:
     def node(model: ScriptedChat) -> Any:
         def answer(state: State, config: RunnableConfig) -> dict[str, Any]:
-            result = model.generate(
-                [[HumanMessage(QUESTION)]],
-                callbacks=config["callbacks"],
-                metadata=config["metadata"],
-                max_tokens=8,
-            )
-            message: Any = result.generations[0][0]
-            return returns(message.message)
+            result = model.generate([[HumanMessage(QUESTION)]], **_list_arguments(config))
+            return returns(_first(result))
 
         return answer
 
@@ -159,14 +163,8 @@ def _astreaming(returns: Returns) -> Callable[[ScriptedChat], Any]:
 def _agenerating(returns: Returns) -> Callable[[ScriptedChat], Any]:
     def node(model: ScriptedChat) -> Any:
         async def answer(state: State, config: RunnableConfig) -> dict[str, Any]:
-            result = await model.agenerate(
-                [[HumanMessage(QUESTION)]],
-                callbacks=config["callbacks"],
-                metadata=config["metadata"],
-                max_tokens=8,
-            )
-            message: Any = result.generations[0][0]
-            return returns(message.message)
+            result = await model.agenerate([[HumanMessage(QUESTION)]], **_list_arguments(config))
+            return returns(_first(result))
 
         return answer
 
@@ -504,3 +502,33 @@ async def test_a_run_id_that_is_given_names_one_call_only() -> None:
     assert case.is_a_cascade()
     assert [run for what, run, _ in said if what == "start"].count(str(given)) == 1
     assert [text for what, _, text in said if what == "stream"] == ["42 it is"]
+
+
+def test_a_structured_answer_is_shown_as_the_call_that_it_is() -> None:
+    class Product(BaseModel):
+        value: int
+
+    def node(model: ScriptedChat) -> Any:
+        asked = model.with_structured_output(Product)
+        return lambda _: {"notes": [str(asked.invoke(QUESTION))]}
+
+    def check(messages: list[BaseMessage], reply: AIMessage) -> bool:
+        return bool(reply.tool_calls) and reply.tool_calls[0]["args"] == {"value": 42}
+
+    case = Case(node, verify=check)
+    case.cheap.replies, case.dear.replies = [{"value": 41}], [{"value": 42}]
+    parts: list[Any] = list(case.fast.stream({}, stream_mode="messages"))
+    ((message, _),) = parts
+    assert case.is_a_cascade()
+    (chunk,) = message.tool_call_chunks
+    assert (chunk["name"], chunk["args"]) == ("Product", '{"value": 42}')
+
+
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol")
+@pytest.mark.parametrize("returns", sorted(RETURNS))
+@pytest.mark.parametrize("kind", ["invoke", "ainvoke"])
+async def test_the_messages_of_protocol_v3_are_those_that_stand(kind: str, returns: str) -> None:
+    case = Case(NODES[kind](RETURNS[returns]))
+    run = await case.fast.astream_events({}, version="v3")
+    assert [(await message.output).text async for message in run.messages] == ["42 it is"]
+    assert case.is_a_cascade()
