@@ -40,6 +40,7 @@ class Stage:
     """A further model of a cascade.
 
     usd: what asking it costs, ≥ 0
+    hold_usd: what has to be there for it, as its worst case is put aside first; `usd` at least
     chance: in [0, 1], that the check refuses the answer before, where that was asked for
     gain: what asking it adds as expected, in weight × log-probability of a good result
     """
@@ -47,6 +48,12 @@ class Stage:
     usd: float
     chance: float
     gain: float
+    hold_usd: float = 0.0
+
+    @property
+    def needs_usd(self) -> float:
+        """What has to be there before it is asked."""
+        return max(self.usd, self.hold_usd)
 
 
 Ladder = tuple[Stage, ...]
@@ -54,11 +61,17 @@ Ladder = tuple[Stage, ...]
 
 
 def ladder(
-    *, usd: Sequence[float], reach: Sequence[float], so_far: Sequence[float], weight: float
+    *,
+    usd: Sequence[float],
+    reach: Sequence[float],
+    so_far: Sequence[float],
+    weight: float,
+    hold_usd: Sequence[float] | None = None,
 ) -> Ladder:
     """The models behind the first of a cascade, for one visit of its node.
 
     usd, reach: what each costs, and the chance that it is asked where money is no matter
+    hold_usd: what has to be there for each; None: what it costs
     so_far: probability of a good result after the first model and after each of them
     weight: of the node, per visit
 
@@ -68,12 +81,12 @@ def ladder(
     """
     found = []
     logs = [math.log(q) for q in so_far]
-    for cost, (before, often), (log, then) in zip(
-        usd, pairwise((1.0, *reach)), pairwise(logs), strict=True
+    for cost, hold, (before, often), (log, then) in zip(
+        usd, hold_usd or usd, pairwise((1.0, *reach)), pairwise(logs), strict=True
     ):
         chance = min(1.0, often / before) if before > 0 else 0.0
         gain = weight * (then - log) / often if often > 0 else 0.0
-        found.append(Stage(usd=cost, chance=chance, gain=gain))
+        found.append(Stage(usd=cost, chance=chance, gain=gain, hold_usd=hold))
     return tuple(found)
 
 
@@ -83,7 +96,9 @@ def of_visits(ladder: Ladder, visits: float) -> list[Ladder]:
         return []
     times = max(1, min(VISITS, round(visits)))
     more, less = max(1.0, visits / times), min(1.0, visits / times)
-    first, *others = (replace(s, usd=s.usd * more, gain=s.gain * more) for s in ladder)
+    first, *others = (
+        replace(s, usd=s.usd * more, gain=s.gain * more, hold_usd=s.hold_usd * more) for s in ladder
+    )
     return [(replace(first, chance=first.chance * less), *others)] * times
 
 
@@ -99,7 +114,7 @@ def is_worth(ladder: Ladder, later: Sequence[Ladder], room_usd: float) -> bool:
     (False, True, True)
     """
     first = ladder[0]
-    if first.usd > room_usd:
+    if first.needs_usd > room_usd:
         return False
     unit = _unit([ladder, *later])
     cells = _cells(room_usd, unit, [ladder, *later])
@@ -137,8 +152,15 @@ def _unit(ladders: Sequence[Ladder]) -> float:
 
 def _cells(room_usd: float, unit: float, ladders: Sequence[Ladder]) -> int:
     """The money in cells, not more than all stages together can use."""
-    most = sum(round(stage.usd / unit) for ladder in ladders for stage in ladder)
+    stages = [stage for ladder in ladders for stage in ladder]
+    most = sum(round(stage.usd / unit) for stage in stages)
+    most += max((_needs(stage, unit) - round(stage.usd / unit) for stage in stages), default=0)
     return most if room_usd >= most * unit else max(0, round(room_usd / unit))
+
+
+def _needs(stage: Stage, unit: float) -> int:
+    """Cells that have to be there for a stage."""
+    return max(round(stage.usd / unit), round(stage.needs_usd / unit))
 
 
 def _behind(ladders: Sequence[Ladder], unit: float, cells: int) -> list[float]:
@@ -162,9 +184,10 @@ def _on(ladder: Ladder, behind: list[float], unit: float) -> list[float]:
 
 def _best(stage: Stage, on: list[float], behind: list[float], unit: float) -> list[float]:
     """V where the answer before a stage was refused: the better of asking it and leaving it."""
-    cost = round(stage.usd / unit)
+    cost, needs = round(stage.usd / unit), _needs(stage, unit)
     return [
-        max(stay, stage.gain + on[c - cost]) if c >= cost else stay for c, stay in enumerate(behind)
+        max(stay, stage.gain + on[c - cost]) if c >= needs else stay
+        for c, stay in enumerate(behind)
     ]
 
 
@@ -175,13 +198,14 @@ def _follow(
     out = [0.0] * len(mass)
     shares, reached = [], 1.0
     for r, stage in enumerate(ladder):
-        cost, on = round(stage.usd / unit), _on(ladder[r + 1 :], behind, unit)
+        cost, needs = round(stage.usd / unit), _needs(stage, unit)
+        on = _on(ladder[r + 1 :], behind, unit)
         reached *= stage.chance
         ahead = [0.0] * len(mass)
         for c, here in enumerate(mass):
             out[c] += here * (1 - stage.chance)
             refused = here * stage.chance
-            if c >= cost and stage.gain + on[c - cost] >= behind[c] - TIE:
+            if c >= needs and stage.gain + on[c - cost] >= behind[c] - TIE:
                 ahead[c - cost] += refused
             else:
                 out[c] += refused

@@ -92,6 +92,8 @@ class Problem:
     visits[n, k]: expected visits where they hang on the option (None: nowhere)
     local[m]: the model runs on this machine's one device, where calls queue
     steps: supersteps of the run, for its time; empty: every node runs after the other, once
+    held_usd[n, m]: what a run has to have before a visit on each model, as the worst case of a call
+        is put aside first (None: what the visit costs)
     memory_bytes[m], load_s[m]: what a local model takes to hold and to load, 0 for others
     memory_limit_bytes: what all local models of a plan may take together
     deadline_s: what the run may take as expected; promised_s: when it must have ended, where that
@@ -108,6 +110,7 @@ class Problem:
     extras: tuple[tuple[Option, ...], ...] = ()
     device_s: Floats | None = None
     visits: Floats | None = None
+    held_usd: Floats | None = None
     masks: tuple[Mask, ...] = ()
     budget_usd: float | None = None
     objective: Objective = "quality"

@@ -17,13 +17,14 @@ from types import MappingProxyType
 import numpy as np
 
 from graphroute.errors import InvalidValue, UnknownModel
-from graphroute.ir.catalog import Catalog
+from graphroute.ir.catalog import Catalog, ModelSpec
 from graphroute.ir.facts import Facts
 from graphroute.ir.graph import Node
 from graphroute.ir.hints import Budget, Objective
 from graphroute.ir.problem import Bools, Floats, Mask, Option, Problem, TimeStep
-from graphroute.ir.profile import Profile
+from graphroute.ir.profile import NodeProfile, Profile
 from graphroute.ir.quality import Q_MAX, Q_MIN, success
+from graphroute.ir.reservation import PROMPT_BOUND, short_answer
 from graphroute.planning.masks import reason_against, too_weak
 from graphroute.planning.options import RARE, Columns, Packing, columns
 from graphroute.planning.retries import CheckRates
@@ -83,6 +84,7 @@ def formulate(
     nodes = [facts.graph.node(p.node) for p in profile.nodes]
     shape = (len(nodes), len(catalog))
     quality, usd, time = np.ones(shape), np.zeros(shape), np.zeros(shape)
+    held = np.zeros(shape)
     usable, feasible = np.ones(shape, dtype=bool), np.ones(shape, dtype=bool)
     floors = np.zeros(len(nodes))
     masks: list[Mask] = []
@@ -95,6 +97,7 @@ def formulate(
             usual = (p.in_tokens, p.out_tokens)
             tokens_in, tokens_out = facts.observed.tokens(node.name, model.name, usual)
             usd[i, m] = p.calls * model.cost_usd(tokens_in + model.overhead_tokens, tokens_out)
+            held[i, m] = usd[i, m] + _set_aside(p, model, tokens_in, tokens_out)
             time[i, m] = p.calls * model.time_s(tokens_out)
             hard = reason_against(node, p, model, taints.get(node.name))
             if reason := hard or too_weak(node, float(quality[i, m])):
@@ -151,6 +154,7 @@ def formulate(
         masks=tuple(masks),
         budget_usd=budget.per_run_usd,
         objective=objective,
+        held_usd=held,
         deadline_s=limits.deadline_s,
         local=tuple(model.local for model in catalog),
         steps=_steps(facts, index),
@@ -162,6 +166,15 @@ def formulate(
         memory_limit_bytes=limits.memory_bytes,
     )
     return _widened(plain, wide, [p.visits for p in profile.nodes])
+
+
+def _set_aside(p: NodeProfile, model: ModelSpec, tokens_in: float, tokens_out: float) -> float:
+    """USD that are put aside for a call beyond what it is expected to cost."""
+    caps = [n for n in (p.max_out_tokens, model.max_output_tokens) if n is not None]
+    most = short_answer(min(caps, default=math.inf), tokens_out)
+    whole = model.cost_usd(PROMPT_BOUND * tokens_in + model.overhead_tokens, most)
+    usual = model.cost_usd(tokens_in + model.overhead_tokens, tokens_out)
+    return max(0.0, whole - usual)
 
 
 def _packed(

@@ -9,9 +9,10 @@ extract:  big                   certain  0.47         of 0.68: the second model 
 ```
 
 So plans are compared by what runs ask within their limit, where each step asks on only if that
-gains more than later steps could with the money (`ir.knapsack`, the rule that runs follow). As with
-a deadline (`punctual`), plans for several shares of the limit as the expected spend are tried: of
-what a cheaper one promises, runs can pay more. And what is told of the plan is what they pay.
+gains more than later steps could with the money (`ir.knapsack`, the rule that runs follow). Tried
+are plans without the cascades that runs hardly ever pay to their end and, as with a deadline
+(`punctual`), plans for several shares of the limit as the expected spend: of what a cheaper one
+promises, runs can pay more. And what is told of the plan is what they pay.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from graphroute.ir.problem import Option, Problem, Solution
 
 SHARES: Final = (0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the limit that are tried as the expected spend, after the whole of it."""
+
+CLOSINGS: Final = 4
+"""How often a plan is looked for without cascades that runs hardly ever pay to their end."""
+
+HOLLOW: Final = 0.05
+"""Share of the times it is wanted below which the last model of a cascade is hardly ever paid."""
 
 MISSES: Final = 2
 """Shares in a row that are no better, after which no smaller one is tried."""
@@ -54,6 +61,24 @@ def solve(
     best = worth(found.choice)
     if best >= problem.value_of(found.choice) - 1e-9:
         return found  # runs get all of the most that any plan promises
+    whole, closed = found, problem
+    for _ in range(CLOSINGS):
+        hollow = [
+            (i, whole.choice[i])
+            for i, shares in paid(problem, whole.choice, visits).items()
+            if shares[-1] < HOLLOW
+        ]
+        if not hollow:
+            break
+        feasible = closed.feasible.copy()
+        for i, k in hollow:
+            feasible[i, k] = False
+        closed = replace(closed, feasible=feasible)
+        whole = search(closed)
+        if not whole.choice:
+            break
+        if (value := worth(whole.choice)) > best + 1e-9:
+            best, found = value, whole
     misses = 0
     for part in SHARES:
         if problem.spend_usd(found.choice) <= part * limit:
@@ -87,7 +112,9 @@ def as_paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) ->
             asked_of.append(often * share)
             less = often * (1 - share)
             for table in (cost, time, device):
-                table[i, k] = max(0.0, table[i, k] - less * table[i, m])
+                # What is left of equal sums is no cost.
+                rest = table[i, k] - less * table[i, m]
+                table[i, k] = rest if rest > 1e-12 * table[i, m] else 0.0
         column = k - len(problem.models)
         told = replace(option, shares=tuple(asked_of))
         extras[i] = (*extras[i][:column], told, *extras[i][column + 1 :])
@@ -115,7 +142,8 @@ def paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> Pa
         for i, option in cascades.items()
         for each in of_visits(_ladder(problem, i, option, visits[i]), visits[i])
     ]
-    shares = asked([each for _, each in ladders], problem.budget_usd - first_usd)
+    room_usd = problem.budget_usd - first_usd - _aside(problem, choice, visits)
+    shares = asked([each for _, each in ladders], room_usd)
     by_visit: dict[int, list[tuple[float, ...]]] = {i: [] for i in cascades}
     for (i, _), share in zip(ladders, shares, strict=True):
         by_visit[i].append(share)
@@ -125,8 +153,19 @@ def paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> Pa
     }
 
 
+def _aside(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> float:
+    """USD that have to be there for a first answer beyond what it costs: given back after it."""
+    if problem.held_usd is None:
+        return 0.0
+    firsts = [(i, problem.option(i, k).models[0]) for i, k in enumerate(choice) if visits[i] > 0]
+    more = (problem.held_usd[i, m] - problem.cost_usd[i, m] / visits[i] for i, m in firsts)
+    return max([0.0, *(float(usd) for usd in more)])
+
+
 def _ladder(problem: Problem, i: int, option: Option, visits: float) -> Ladder:
+    held = problem.held_usd
     return ladder(
+        hold_usd=None if held is None else [float(held[i, m]) for m in option.models[1:]],
         usd=[float(problem.cost_usd[i, m]) / visits for m in option.models[1:]],
         reach=option.shares[1:],
         so_far=option.so_far,

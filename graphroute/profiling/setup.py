@@ -16,12 +16,12 @@ from graphroute.ir.catalog import Catalog
 from graphroute.ir.graph import Graph
 from graphroute.ir.hints import Budget
 from graphroute.ir.plan import Plan
+from graphroute.ir.reservation import MIN_OUT_TOKENS
 from graphroute.pool import Pool
 from graphroute.profiling.calls import RecordedCall
 from graphroute.profiling.examples import Example
 from graphroute.profiling.journal import FindModel
 from graphroute.runtime.canonical import digest
-from graphroute.runtime.router import MIN_OUT_TOKENS
 
 
 def candidates_of(plan: Plan) -> Mapping[str, tuple[str, ...]]:

@@ -109,30 +109,39 @@ class Course:
         Not where later steps need the money for their first answers, nor where they could gain
         more with it on second answers of their own (`ir.knapsack`).
         position: of the model in the cascade, from 0 for the first
+        cost_nano: its worst case, which is put aside before it is asked
         """
         room_nano = available_nano - self.needed_nano()
         a = self._planned.get(node)
         if a is None or not a.reach or cost_nano > room_nano:
             return cost_nano <= room_nano
         with self._lock:
-            first, *others = self._ladder(a)[position - 1 :]
+            usd = self._outlook.call_nano(a, a.then[position - 1]) / NANO
+            # What is put aside for later calls, beyond what they cost, is taken to be as for this.
+            more = (cost_nano / NANO - usd, cost_nano / NANO / usd if usd > 0 else 1.0)
+            first, *others = self._ladder(a, more)[position - 1 :]
             later = [
                 each
                 for other in self._planned.values()
                 for each in of_visits(
-                    self._ladder(other), _once(other) - self._progress.visits(other.node)
+                    self._ladder(other, more), _once(other) - self._progress.visits(other.node)
                 )
             ]
-        here = (replace(first, usd=cost_nano / NANO), *others)
+        here = (replace(first, hold_usd=cost_nano / NANO), *others)
         return is_worth(here, later, room_nano / NANO)
 
-    def _ladder(self, a: Assignment) -> Ladder:
-        """The models of a cascade behind the first, at what they are expected to cost by now."""
+    def _ladder(self, a: Assignment, more: tuple[float, float]) -> Ladder:
+        """The models of a cascade behind the first, at what they are expected to cost by now.
+
+        more: what is put aside beyond that in USD, and as a multiple of it; the less holds
+        """
+        usd = [self._outlook.call_nano(a, name) / NANO for name in a.then if a.reach]
         return ladder(
-            usd=[self._outlook.call_nano(a, name) / NANO for name in a.then if a.reach],
+            usd=usd,
             reach=a.reach,
             so_far=a.so_far,
             weight=a.weight,
+            hold_usd=[min(each + more[0], each * more[1]) for each in usd],
         )
 
     def per_call_nano(self, node: str) -> float:

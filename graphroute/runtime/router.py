@@ -20,14 +20,12 @@ from graphroute.ir.catalog import Capability, Catalog, ModelSpec
 from graphroute.ir.hints import NANO, RouteHints
 from graphroute.ir.quality import success
 from graphroute.ir.record import Attempt
+from graphroute.ir.reservation import MIN_OUT_TOKENS, short_answer
 from graphroute.runtime import tokens
 from graphroute.runtime.leaning import Lean
 
 DEFAULT_OUT_TOKENS = 256
 """Expected answer where no plan says how long one will be."""
-
-MIN_OUT_TOKENS = 64
-"""A budget never cuts an answer shorter than this; the next model is asked instead."""
 
 UNKNOWN_OUT_LIMIT = 8_192
 """Longest answer counted with where neither the call, the node nor the model states a limit."""
@@ -264,7 +262,7 @@ def bounds_nano(
     keeps = min(kept, default=None)
     wanted = [n for n in (call.out_cap, keeps) if n is not None]
     limit = min(wanted, default=UNKNOWN_OUT_LIMIT)
-    short = min(limit, max(MIN_OUT_TOKENS, math.ceil(2 * out_expected)))
+    short = short_answer(limit, out_expected)
     prompt = nano(in_tokens * spec.price.in_usd)
     # Another model may refuse a limit above its own; the graph's own model was given it before.
     is_too_long = (call.sent_cap or 0) > limit and spec.name != call.own.name

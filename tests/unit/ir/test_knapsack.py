@@ -31,7 +31,7 @@ def going_on(ahead: Ladder, later: list[Ladder], room: float) -> float:
 
 def asking(ahead: Ladder, later: list[Ladder], room: float) -> float:
     first = ahead[0]
-    if first.usd > room:
+    if first.needs_usd > room:
         return -math.inf
     return first.gain + going_on(ahead[1:], later, room - first.usd)
 
@@ -41,6 +41,7 @@ stages = st.builds(
     usd=st.integers(0, FINE).map(float),
     chance=st.floats(0, 1),
     gain=st.floats(-0.2, 2),
+    hold_usd=st.integers(0, FINE).map(float),
 )
 # The dearest is as dear as it can be, so that cells are USD and nothing is rounded.
 problems = st.lists(st.lists(stages, min_size=1, max_size=3).map(tuple), max_size=3).map(
@@ -105,13 +106,24 @@ def test_a_stage_too_dear_for_what_is_there_is_not_asked() -> None:
     assert asked([(stage(2.0),)], -1.0) == ((0.0,),)
 
 
+def test_what_is_put_aside_has_to_be_there_and_comes_back() -> None:
+    first = Stage(usd=1.0, chance=1.0, gain=1.0, hold_usd=1.5)
+    assert not is_worth((first,), [], 1.4)
+    assert is_worth((first,), [], 1.5)
+    # After both first calls one of them has nothing to put aside for another any more.
+    assert asked([(first,), (first,)], 2.4) == ((1.0,), (0.0,))
+    assert asked([(first,), (first,)], 2.5) == ((1.0,), (1.0,))
+
+
 def test_gains_of_a_ladder_add_up_to_the_whole() -> None:
     found = ladder(usd=[1.0, 2.0], reach=[0.4, 0.1], so_far=[0.5, 0.8, 0.9], weight=2.0)
     whole = sum(s.gain * often for s, often in zip(found, (0.4, 0.1), strict=True))
     assert whole == pytest.approx(2 * math.log(0.9 / 0.5))
     assert ladder(usd=[], reach=[], so_far=[], weight=1.0) == ()
     never = ladder(usd=[1.0], reach=[0.0], so_far=[0.5, 0.8], weight=1.0)
-    assert never == (stage(1.0, 0.0, 0.0),)
+    assert (never[0].chance, never[0].gain, never[0].needs_usd) == (0.0, 0.0, 1.0)
+    held = ladder(usd=[1.0], reach=[0.5], so_far=[0.5, 0.8], weight=1.0, hold_usd=[3.0])
+    assert held[0].needs_usd == 3.0
 
 
 @pytest.mark.parametrize("visits", [0.3, 1.0, 2.4, 50.0])

@@ -242,9 +242,9 @@ def test_a_better_model_leads_to_fewer_rounds_and_the_plan_shows_them() -> None:
 
 
 def test_a_verify_hint_gets_a_cascade_within_the_budget() -> None:
-    hints = RouteHints(verify=lambda messages, reply: True)
+    hints = RouteHints(verify=lambda messages, reply: True, max_output_tokens=300)
     g = graph([node("answer", hints=hints)], [(START, "answer"), ("answer", END)])
-    made = plan(g, usd=0.012)
+    made = plan(g, usd=0.016)
     a = one(made, "answer")
     assert (a.kind, a.model, a.then) == ("cascade", "openai:mini", ("openai:big",))
     assert a.expected_visits == 1
@@ -252,11 +252,11 @@ def test_a_verify_hint_gets_a_cascade_within_the_budget() -> None:
     assert a.quality > 0.9
     assert a.fallbacks[0] == "openai:big"
     assert "where the check refuses the answer openai:big is asked" in made.explain("answer")
-    poor = plan(g, usd=0.012, checks={"answer": CheckRates(cost_usd=1.0)})
+    poor = plan(g, usd=0.016, checks={"answer": CheckRates(cost_usd=1.0)})
     assert one(poor, "answer").kind == "single"
-    seen = plan(g, usd=0.012, observed=Observed(check_usd={"answer": 1.0}))
+    seen = plan(g, usd=0.016, observed=Observed(check_usd={"answer": 1.0}))
     assert one(seen, "answer").kind == "single"
-    cheap = plan(g, usd=0.012, observed=Observed(check_usd={"answer": 1e-6}))
+    cheap = plan(g, usd=0.016, observed=Observed(check_usd={"answer": 1e-6}))
     assert one(cheap, "answer").kind == "cascade"
     assert one(cheap, "answer").cost_usd == pytest.approx(a.cost_usd + 1e-6)
 

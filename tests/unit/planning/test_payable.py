@@ -102,6 +102,17 @@ def test_a_second_model_beside_a_certain_one_is_worth_nothing() -> None:
     assert told.value_of(BOTH) > payable.as_paid(given, mixed, (1.0, 1.0)).value_of(mixed)
 
 
+def test_what_is_put_aside_before_a_call_has_to_fit_too() -> None:
+    held = np.array([[0.0, 1.3]] * 2)
+    given = replace(problem(1.2), held_usd=held)
+    assert payable.paid(given, BOTH, (1.0, 1.0)) == {0: (0.0,), 1: (0.0,)}
+    given = replace(problem(2.2), held_usd=held)
+    assert payable.paid(given, BOTH, (1.0, 1.0)) == {0: (1.0,), 1: (pytest.approx(0.5),)}
+    # Beside a certain call what that puts aside has to be left as well.
+    assert payable.paid(replace(given, budget_usd=2.5), (2, 1), (1.0, 1.0)) == {0: (0.0,)}
+    assert payable.paid(replace(given, budget_usd=2.6), (2, 1), (1.0, 1.0)) == {0: (1.0,)}
+
+
 def test_what_a_run_can_pay_is_planned_as_it_was() -> None:
     given = problem(2.0)
     found, told = solved(given)
@@ -176,16 +187,17 @@ def at(found: Plan, name: str) -> Assignment:
 
 
 def test_a_plan_tells_what_can_be_asked_and_what_would_be() -> None:
-    found = made(1.2, second=3.0)
+    found = made(1.8, second=3.0)
     first, second = at(found, "first"), at(found, "second")
-    assert second.reach[second.then.index(DEAR.name)] > 0.3
-    assert len(second.so_far) == len(second.then) + 1
-    assert second.so_far[0] == pytest.approx(0.4)
-    # The one that matters more is asked wherever it is refused; the other makes do with the free.
-    assert second.quality == pytest.approx(second.so_far[-1])
-    assert first.quality < 0.8 < second.quality
-    assert first.cost_usd < 0.1 * second.cost_usd
-    assert first.expected_calls <= 1 + sum(first.reach)
+    assert second.model == DEAR.name
+    # The dear model behind the free one is wanted in four of ten runs, and never paid.
+    assert first.then[-1] == DEAR.name
+    assert first.reach[-1] > 0.4
+    assert first.so_far[0] == pytest.approx(0.4)
+    assert first.so_far[-1] > 0.9
+    assert first.quality == pytest.approx(first.so_far[-2])
+    assert first.cost_usd == 0
+    assert first.expected_calls == pytest.approx(1 + sum(first.reach[:-1]))
 
 
 def test_a_plan_without_a_limit_tells_the_whole() -> None:
