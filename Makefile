@@ -68,6 +68,7 @@ bench-learning: $(STAMP) ## regret, drift, newcomers and escalation: make bench-
 	$(BIN)/python benchmarks/detectors.py
 	$(BIN)/python benchmarks/levels.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/escalation.py --data $(GRAPHROUTE_DATA)
+	$(BIN)/python benchmarks/paid_checks.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/profiling.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/retraining.py --data $(GRAPHROUTE_DATA)
 
