@@ -13,8 +13,9 @@ from types import (
 )
 from typing import Any, Final
 
-from graphroute.frontend.attributes import derives, is_a
+from graphroute.frontend.attributes import MISSING, derives, held, is_a, on_class
 from graphroute.frontend.recognize import kind_of
+from graphroute.frontend.versions import is_installed
 
 _CODE: Final = (
     staticmethod, classmethod, property, functools.cached_property, MemberDescriptorType,
@@ -40,6 +41,12 @@ def class_values(cls: type) -> Iterator[tuple[str, Any]]:
         is_value = kind not in ("function", "builtin")
         if kind == "other":
             # The members of an enum are in a dictionary of their own.
-            is_value = name != _OF_ABC and not is_a(item, *_CODE) and not derives(cls, Enum)
+            is_value = not (name == _OF_ABC or _is_code(item) or derives(cls, Enum))
         if is_value and not name.startswith("__"):
             yield name, item
+
+
+def _is_code(item: Any) -> bool:
+    # Descriptors in C, such as those of a named tuple's fields, hold nothing to tell them by.
+    is_bare = not held(item) and is_installed(type(item))
+    return is_a(item, *_CODE) or (is_bare and on_class(type(item), "__get__") is not MISSING)

@@ -9,6 +9,7 @@ not what a result is made from.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import logging
@@ -66,6 +67,9 @@ _MEETINGS: Final = frozenset(
 )  # fmt: skip
 """Packages whose objects are where threads, tasks and processes meet, and hold no data."""
 
+_GIVEN_BY_FACTORY: Final = getattr(dataclasses, "_HAS_DEFAULT_FACTORY_CLASS", None)
+"""The default of an argument for which a data class calls a factory, which its code names."""
+
 _MOCKED: Final = ("_mock_name", "_mock_return_value", "_mock_side_effect")
 """What a mock gives hangs on these; the rest is what it was asked."""
 
@@ -98,7 +102,8 @@ def _is_leaf(value: Any) -> bool:
 
 def _counts_by_type(value: Any) -> bool:
     root = module_of(type(value)).partition(".")[0]
-    return is_a(value, *_BY_TYPE) or root in _MEETINGS or _is_iterator(value)
+    is_mark = type(value) is _GIVEN_BY_FACTORY
+    return is_mark or is_a(value, *_BY_TYPE) or root in _MEETINGS or _is_iterator(value)
 
 
 def _is_iterator(value: Any) -> bool:
@@ -210,6 +215,7 @@ class _Describer:
         is_langchain |= kind_of(value) in ("model", "runnable", "prompt", "tool")
         excluded = _excluded(type(value)) if kind_of(value) == "model" else frozenset[str]()
         inner = held(value)
+        watch.kind(value)
         if on_class(type(value), "__pydantic_fields__") is MISSING:
             watch.look(functools.partial(tuple, inner))
         for name in (*_stored(value), *_slots(value)):
@@ -255,6 +261,7 @@ class _Describer:
         except TypeError as fault:
             if not is_installed(type(value)):
                 # An object of a user's class that stores nothing is what its class does.
+                self.walk.watch.kind(value)
                 return (self.value(type(value)),)
             raise Unclear(f"{_name(type(value))} cannot be told from others ({fault})") from None
         self.walk.watch.look(digest)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from types import (
     BuiltinMethodType,
     FunctionType,
+    MappingProxyType,
     MethodDescriptorType,
     ModuleType,
     WrapperDescriptorType,
@@ -123,6 +124,10 @@ class CodeWalk:
             self.add(f"default {name!r}", value, (id(function), name))
         if (inner := held(function).get("__wrapped__")) is not None:
             self._callable(inner)
+        if type(registry := held(function).get("registry")) is MappingProxyType:
+            # What `functools.singledispatch` chooses from.
+            self.watch.items(registry)
+            self.add(f"registry of {function.__name__!r}", dict(registry), (id(registry),))
         facts = read_code(function.__code__)
         if facts.is_cut:
             raise Unclear(f"{function.__qualname__!r} is too long to be read")
@@ -177,6 +182,9 @@ class CodeWalk:
         steps = ref.chain[: len(ref.chain) - len(found.rest)]
         place = ".".join((ref.root.removeprefix("import "), *steps))
         word = origin if origin in ("global", "closure", "import") else "attribute"
+        for each in (value, found.owner):
+            if _looks_up_by_itself(each):
+                self.add(f"{word} {place!r}", each, (id(each),))
         if found.value is MISSING and found.owner not in (MISSING, None):
             # An attribute that only a run can make: all that it can be made from counts.
             self.add(f"{word} {place!r}", found.owner, (id(found.owner),))
@@ -257,6 +265,8 @@ class CodeWalk:
         if is_a(value, ModuleType):
             name = str(held(value).get("__name__"))
             (self._package if is_installed_module(name) else self._sources)(name)
+            if type(look_up := held(value).get("__getattr__")) is FunctionType:
+                self.function(look_up)
             return label
         with self._inside(label):
             for part, described in self._described(label, value):
@@ -307,6 +317,13 @@ def _call_of(value: Any) -> FunctionType | None:
         return None
     call = on_class(type(value), "__call__")
     return call if type(call) is FunctionType else None
+
+
+def _looks_up_by_itself(value: Any) -> bool:
+    """Whether code of the user's is asked for each attribute of an object."""
+    return type(on_class(type(value), "__getattribute__")) is FunctionType and not is_installed(
+        type(value)
+    )
 
 
 def _is_inner_method(value: Any) -> bool:

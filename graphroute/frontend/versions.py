@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Final, cast
 
-from graphroute.frontend.attributes import is_a, module_of
+from graphroute.frontend.attributes import held, is_a, module_of
 from graphroute.frontend.recognize import is_library
 
 _FOLDERS: Final = ("site-packages", "dist-packages")
@@ -49,7 +49,7 @@ def is_installed_module(module: str) -> bool:
     file = file_of(root)
     if file is None:
         # A namespace package has places instead of a file.
-        places = [str(place) for place in getattr(sys.modules.get(root), "__path__", ())]
+        places = [str(place) for place in held(sys.modules.get(root)).get("__path__") or ()]
         return bool(places) and all(map(_in_folder, places))
     return _in_folder(file)
 
@@ -63,7 +63,7 @@ def _in_folder(file: str) -> bool:
 def file_of(module: str) -> str | None:
     """The file a module is loaded from, loaded or not; None where there is none."""
     if (known := sys.modules.get(module)) is not None:
-        file = getattr(known, "__file__", None)
+        file = held(known).get("__file__")  # a module's own `__getattr__` is not asked
         return file if isinstance(file, str) else None
     root, *rest = with_packages(module)
     try:

@@ -61,6 +61,10 @@ class Watch:
         was = tuple(v for pair in inner.items() for v in pair)
         self._add((id(cls), "members"), _is_class, (cls, bases(cls), was))
 
+    def kind(self, value: Any) -> None:
+        """An object's class, which may be set to another."""
+        self._add((id(value), "kind"), _is_of_kind, (value, type(value)))
+
     def variable(self, variable: ContextVar[Any]) -> None:
         """What a context variable holds in the context of who looks."""
         self._add((id(variable),), _is_set_to, (variable, current(variable)))
@@ -119,6 +123,10 @@ def _is_function(function: FunctionType, code: Any, defaults: Any, named: Any) -
 
 def _is_member(owner: Any, name: str, was: Any) -> bool:
     return member(owner, name) is was
+
+
+def _is_of_kind(value: Any, was: type) -> bool:
+    return type(value) is was
 
 
 def _members(cls: type) -> Mapping[str, Any]:

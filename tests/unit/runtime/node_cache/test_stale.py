@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
+import functools
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, TypedDict
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple, TypedDict
 
 import pytest
 from langgraph.graph import START, StateGraph
@@ -171,6 +173,78 @@ def test_an_object_that_a_class_holds_counts(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(Base.box, "n", 2)
 
     assert after(lambda state: Below().go(), change) == ANEW
+
+
+def test_what_a_lookup_of_its_own_gives_counts() -> None:
+    prices = {"p": 1}
+
+    class Asked:
+        x = 1
+
+        def __getattribute__(self, name: str) -> int:
+            return prices["p"]
+
+    asked = Asked()
+    assert after(lambda state: asked.x, lambda: prices.update(p=2)) == ANEW
+
+
+def test_a_function_registered_for_a_type_counts() -> None:
+    @functools.singledispatch
+    def told(value: Any) -> str:
+        return "anything"
+
+    assert after(lambda state: told(1), lambda: told.register(int, lambda value: "int")) == ANEW
+
+
+def test_an_object_that_changes_its_class_counts() -> None:
+    class Other:
+        def go(self) -> int:
+            return 9
+
+    base = Base()
+    bases = [base]
+    change = lambda: setattr(base, "__class__", Other)  # noqa: E731
+    assert after(lambda state: [each.go() for each in bases], change) == ANEW
+
+
+class Pair(NamedTuple):
+    one: int = 1
+
+
+PRICES = {"p": 1}
+
+
+@dataclass
+class Basket:
+    """What its factory gives is part of it."""
+
+    prices: list[int] = field(default_factory=lambda: [PRICES["p"]])
+
+
+def test_named_tuples_and_data_classes_are_made_in_nodes_that_are_cached() -> None:
+    assert after(lambda state: Pair(2).one + Basket().prices[0], lambda: None) == [
+        *("computed", "hit", "hit")
+    ]
+    assert after(lambda state: Basket().prices, lambda: PRICES.update(p=2)) == ANEW
+
+
+def test_a_modules_own_getattr_counts_and_is_not_asked_while_code_is_read() -> None:
+    asked: list[str] = []
+    module: Any = ModuleType("asked_module")
+
+    def look_up(name: str) -> int:
+        asked.append(name)
+        return PRICES["p"]
+
+    module.__getattr__ = look_up
+    module.x = 1
+    sys.modules["asked_module"] = module
+    try:
+        assert after(lambda state: module.x, lambda: setattr(module, "x", 2)) == ANEW
+        assert asked == []
+        assert after(lambda state: module.y, lambda: PRICES.update(p=5)) == ANEW
+    finally:
+        del sys.modules["asked_module"]
 
 
 def test_what_a_metaclass_does_counts() -> None:
