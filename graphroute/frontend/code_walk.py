@@ -14,24 +14,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import (
-    BuiltinMethodType,
     FunctionType,
     MappingProxyType,
-    MethodDescriptorType,
     ModuleType,
-    WrapperDescriptorType,
 )
 from typing import Any, Final
 
-from graphroute.frontend.attributes import MISSING, held, is_a, module_of, on_class
+from graphroute.frontend.attributes import MISSING, held, is_a, module_of
 from graphroute.frontend.bytecode import read_code
 from graphroute.frontend.changes import changed_names
 from graphroute.frontend.code_digest import code_digest, names_in
+from graphroute.frontend.code_parts import (
+    call_of,
+    defaults,
+    functions_in,
+    is_inner_method,
+    looks_up_by_itself,
+)
 from graphroute.frontend.code_values import Described, describe
 from graphroute.frontend.environment import variables
 from graphroute.frontend.inherited import classes_above, inherited
 from graphroute.frontend.obstacles import obstacle_of, reads_run_config
-from graphroute.frontend.recognize import is_goal, kind_of
+from graphroute.frontend.recognize import is_goal
 from graphroute.frontend.scope import Scope, callable_parts, resolve, scope_of
 from graphroute.frontend.sources import absolute, sources_of
 from graphroute.frontend.symbols import Ref
@@ -120,7 +124,7 @@ class CodeWalk:
     def _names_of(self, function: FunctionType, owner: Any, bound: Mapping[str, Any]) -> None:
         scope = scope_of(function, owner)
         scope = Scope(function, {**scope.bound, **bound})
-        for name, value in _defaults(function):
+        for name, value in defaults(function):
             self.add(f"default {name!r}", value, (id(function), name))
         if (inner := held(function).get("__wrapped__")) is not None:
             self._callable(inner)
@@ -161,7 +165,7 @@ class CodeWalk:
                 self.watch.members(cls)
         own = tuple(cls for cls in classes[1:] if not is_installed(cls))
         for name, item in inherited(function, own):
-            functions = tuple(_functions_in(item))
+            functions = tuple(functions_in(item))
             for each in functions:
                 self.function(each, owner=owner)
             if not functions:
@@ -170,7 +174,7 @@ class CodeWalk:
     def _ref(self, scope: Scope, ref: Ref, *, is_called: bool) -> None:
         found = resolve(scope, ref, is_goal)
         is_own = found.owner is not MISSING and not is_a(found.owner, type, ModuleType)
-        if is_own and ref.chain and _is_inner_method(found.value):
+        if is_own and ref.chain and is_inner_method(found.value):
             # What a method written in C gives, it takes from its object.
             found = replace(found, value=found.owner, rest=(ref.chain[-1],))
         value, origin = scope.lookup(ref.root)
@@ -183,7 +187,7 @@ class CodeWalk:
         place = ".".join((ref.root.removeprefix("import "), *steps))
         word = origin if origin in ("global", "closure", "import") else "attribute"
         for each in (value, found.owner):
-            if _looks_up_by_itself(each):
+            if looks_up_by_itself(each):
                 self.add(f"{word} {place!r}", each, (id(each),))
         if found.value is MISSING and found.owner not in (MISSING, None):
             # An attribute that only a run can make: all that it can be made from counts.
@@ -196,7 +200,7 @@ class CodeWalk:
                     self._watch_way(scope, ref, value, ())
         elif ref.root not in scope.bound or steps:
             key = (id(found.value), place)
-            call = _call_of(found.value) if is_called and not found.rest else None
+            call = call_of(found.value) if is_called and not found.rest else None
             if call is None:
                 label = self.add(f"{word} {place!r}", found.value, key)
             else:
@@ -307,44 +311,5 @@ class CodeWalk:
     def methods(self, cls: type) -> Iterator[tuple[str, str]]:
         """The functions a user's class defines, by name, each added with all that it names."""
         for name, member in sorted(type.__getattribute__(cls, "__dict__").items()):
-            for function in _functions_in(member):
+            for function in functions_in(member):
                 yield name, self.function(function)
-
-
-def _call_of(value: Any) -> FunctionType | None:
-    """The `__call__` of an object of a user's class."""
-    if kind_of(value) != "other" or is_installed(type(value)):
-        return None
-    call = on_class(type(value), "__call__")
-    return call if type(call) is FunctionType else None
-
-
-def _looks_up_by_itself(value: Any) -> bool:
-    """Whether code of the user's is asked for each attribute of an object."""
-    return type(on_class(type(value), "__getattribute__")) is FunctionType and not is_installed(
-        type(value)
-    )
-
-
-def _is_inner_method(value: Any) -> bool:
-    return type(value) in (MethodDescriptorType, WrapperDescriptorType, BuiltinMethodType)
-
-
-def _functions_in(member: Any) -> Iterator[FunctionType]:
-    if type(member) is FunctionType:
-        yield member
-    elif is_a(member, staticmethod, classmethod):
-        yield from _functions_in(member.__func__)
-    elif is_a(member, property):
-        for part in (member.fget, member.fset):
-            yield from _functions_in(part)
-    elif is_a(member, functools.cached_property):
-        yield from _functions_in(member.func)
-
-
-def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    defaults = function.__defaults__ or ()
-    yield from zip(names[len(names) - len(defaults) :], defaults, strict=False)
-    yield from (function.__kwdefaults__ or {}).items()
