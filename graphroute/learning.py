@@ -33,6 +33,7 @@ from graphroute.ir.quality import success
 from graphroute.ir.record import CallRecord
 from graphroute.ir.sureness import Curve
 from graphroute.ir.tally import Span
+from graphroute.ir.verdict import wants_probabilities
 from graphroute.keeping import GiveFeedback
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
@@ -169,12 +170,14 @@ def sureness_of(
 
     records, given: the calls of this process, and the feedback on them
     """
+    nodes = [node for node in graph.nodes if node.may_call_model]
+    if not any(wants_probabilities(node.hints.verify) for node in nodes):
+        return Sureness(chances={}, checks={})
     # What is said again, perhaps in another process, stands in the place of what was said before.
     again = set(map(_key, given))
     stands = (each for each in past.credits if _key(each[0]) not in again)
     credited = (*stands, *((credit, "") for credit in given))
-    calls = (*past.records, *records)
-    nodes = [node for node in graph.nodes if node.may_call_model]
+    calls = (*past.records, *records)[-MOST_CALLS:]
     found = curves(pairs_of(calls, credited), {node.name: class_of(node) for node in nodes})
     usual = {node.name: CheckRates.stated_by(node.hints.verify) for node in nodes}
     floors = {

@@ -166,6 +166,13 @@ def takes_logprobs(target: BaseChatModel) -> bool:
     return "logprobs" in type(target).model_fields and not is_other
 
 
+def with_logprobs(kwargs: Mapping[str, Any], target: BaseChatModel) -> dict[str, Any]:
+    """`kwargs` with the wish for the probability of each token of the answer."""
+    # Embedded servers tell the twenty most likely tokens beside each, if not told otherwise.
+    fewest = {"top_logprobs": 1} if family(target) == "openai" else {}
+    return {**kwargs, "logprobs": True, **fewest}
+
+
 _CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 _SETTINGS = (*_CAPS, "temperature", "top_p", "seed", "stop", "stop_sequences")
 _NOT_WHILE_REASONING = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from langchain_core.language_models import BaseChatModel
 
-from graphroute.runtime import dialect, probabilities
+from graphroute.runtime import dialect
 from graphroute.runtime.call import Call
 from graphroute.runtime.choice import Choice
 from graphroute.runtime.trial import Trial
@@ -36,7 +36,7 @@ def write(
     if is_repeat or (call.attempt is not None and call.attempt.is_repeat):
         written = replace(written, kwargs=dialect.drawn_anew(written.kwargs, chat))
     if asks_probabilities:
-        written = replace(written, kwargs={**written.kwargs, probabilities.NAME: True})
+        written = replace(written, kwargs=dialect.with_logprobs(written.kwargs, chat))
     if choice.cap_tokens is None:
         return written
     return replace(written, kwargs=dialect.capped(written.kwargs, chat, choice.cap_tokens))

@@ -12,7 +12,7 @@ from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 
 from graphroute.errors import PoolError
-from graphroute.runtime.dialect import Written, takes_logprobs, write
+from graphroute.runtime.dialect import Written, takes_logprobs, with_logprobs, write
 from graphroute.runtime.request import read
 
 SCHEMA = {
@@ -195,6 +195,12 @@ def test_probabilities_are_asked_of_models_that_have_a_word_for_them(
 
 def test_probabilities_reach_ollama_beside_its_options() -> None:
     written = sent(openai(), {"max_tokens": 5}, llama(temperature=0))
-    made = llama()._chat_params([HumanMessage("hi")], **written.kwargs, logprobs=True)
+    asked = with_logprobs(written.kwargs, llama())
+    made = llama()._chat_params([HumanMessage("hi")], **asked)
     assert made["logprobs"] is True
     assert made["options"]["num_predict"] == 5
+
+
+def test_openai_is_asked_for_no_more_than_the_likeliest_token_beside_each() -> None:
+    made = payload(openai(), Written(kwargs=with_logprobs({"max_tokens": 5}, openai()), stop=None))
+    assert (made["logprobs"], made["top_logprobs"], made["max_completion_tokens"]) == (True, 1, 5)
