@@ -33,7 +33,6 @@ from graphroute.ir.quality import success
 from graphroute.ir.record import CallRecord
 from graphroute.ir.sureness import Curve
 from graphroute.ir.tally import Span
-from graphroute.ir.verdict import wants_probabilities
 from graphroute.keeping import GiveFeedback
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
@@ -171,8 +170,6 @@ def sureness_of(
     records, given: the calls of this process, and the feedback on them
     """
     nodes = [node for node in graph.nodes if node.may_call_model]
-    if not any(wants_probabilities(node.hints.verify) for node in nodes):
-        return Sureness(chances={}, checks={})
     # What is said again, perhaps in another process, stands in the place of what was said before.
     again = set(map(_key, given))
     stands = (each for each in past.credits if _key(each[0]) not in again)
