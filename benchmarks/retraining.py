@@ -1,6 +1,7 @@
 """Does a scorer get better by judged answers of one's own, and is it left alone where it cannot?
 
     python benchmarks/retraining.py --data FOLDER [--seeds 10] [--only gain,chance,kinds]
+        [--scorers FOLDER]
 
 DATA is a folder with the outcomes described in docs/evaluation.md. One node gets questions of one
 kind of work, each answered by one of the models that answered all of them; every answer is judged,
@@ -13,6 +14,9 @@ question of this one among them. Fit, comparison and decision are the product's 
 | gain | after 500 and 1,000 answers: promotions; log-loss and ROC area on the traffic after that |
 | chance | how often anything is promoted in ten attempts where nothing can be learnt |
 | kinds | prompts until it is told that they are of another kind; false alarms where they stay |
+
+The arrays are small: with OMP_NUM_THREADS=1 all of it takes a few minutes, after those that
+training takes: `--scorers` keeps what is trained for the next time.
 
 Assumed, not recorded: that every answer is judged, and rightly, and that calls are independent.
 """
@@ -32,6 +36,7 @@ from ship_weights import everything
 
 from graphroute import registry
 from graphroute.ir.features import Features
+from graphroute.ir.intervals import wilson
 from graphroute.ir.record import CallRecord
 from graphroute.learners import page_hinkley
 from graphroute.learners._judged import Answer
@@ -46,6 +51,9 @@ from graphroute.scorers.traits import Traits
 
 KINDS = ("gsm8k", "code", "tools", "mmlu", "mmlupro")
 LATER = 1_000
+STORES = 5
+"""Of each kind and seed in which nothing can be learnt."""
+
 T95 = {5: 2.776, 10: 2.262, 20: 2.093}
 
 Floats = NDArray[np.float64]
@@ -60,16 +68,24 @@ class Kind:
     correct: Floats
 
 
-def kind_of(data: Outcomes, name: str) -> Kind:
-    """Train the scorer on the other kinds, and let it look at this one."""
+def kind_of(data: Outcomes, name: str, kept: Path | None = None) -> Kind:
+    """Train the scorer on the other kinds, and let it look at this one.
+
+    kept: folder where the trained scorer is, or will be for the next time
+    """
     suites = np.array([ident.partition("-")[0] for ident in data.ids])
     stems = np.array([stem(prompt) for prompt in data.prompts])
     inside = suites == name
-    rest = data.rows(np.flatnonzero(~inside & ~np.isin(stems, stems[inside])))
-    has_labels = np.asarray(np.isfinite(rest.correct).any(0))
-    models = tuple(m for m, known in zip(rest.models, has_labels, strict=True) if known)
-    rest = replace(rest, models=models, correct=rest.correct[:, has_labels])
-    scorer = registry.load("scorers", "lexical").untrained().fit(rest)
+    if kept is not None and (kept / name).exists():
+        scorer = registry.load("scorers", "lexical").build(kept / name)
+    else:
+        rest = data.rows(np.flatnonzero(~inside & ~np.isin(stems, stems[inside])))
+        has_labels = np.asarray(np.isfinite(rest.correct).any(0))
+        models = tuple(m for m, known in zip(rest.models, has_labels, strict=True) if known)
+        rest = replace(rest, models=models, correct=rest.correct[:, has_labels])
+        scorer = registry.load("scorers", "lexical").untrained().fit(rest)
+        if kept is not None:
+            scorer.save(kept / name)
     rows = np.flatnonzero(inside)
     known = np.isfinite(data.correct[rows])
     every = known.mean(0) > 0.9
@@ -167,11 +183,11 @@ def attempts(answers: Sequence[Answer], old: Adaptation, share: float) -> Attemp
 
 
 def chance(kinds: Sequence[Kind], seeds: int) -> None:
-    """Labels that hold nothing to be learnt."""
-    stores = 10 * seeds
+    """Labels that hold nothing to be learnt: what is promoted all the same, and how often."""
+    stores = STORES * seeds
     print(f"\nchance: stores of 1,400 answers, {stores} of each kind, ten attempts each")
-    for kind in kinds:
-        right = noisy = muted = blank = 0
+    right = blank = noisy = muted = 0
+    for number, kind in enumerate(kinds, start=1):
         for seed in range(stores):
             answers = traffic(kind, seed, count=1_400)
             random = np.random.default_rng(10_000 + seed)
@@ -182,12 +198,20 @@ def chance(kinds: Sequence[Kind], seeds: int) -> None:
             found = attempts(mixed, as_shipped(), SHARES["lexical"])
             noisy += found is not None
             muted += found is not None and found.made is not None and found.made.slope < 0.5
+        every = number * stores
         print(
-            f"  {kind.name}: promoted though the scorer was right {right} of {stores}; labels "
-            f"shuffled, no score in use {blank} of {stores}; shuffled, the scorer in use "
-            f"{noisy} of {stores}, which count its score by less than 0.5 in {muted}",
+            f"  up to {kind.name}: promoted though the scorer in use was right "
+            f"{share_of(right, every)}; labels shuffled, no score in use "
+            f"{share_of(blank, every)}; shuffled, a scorer in use {share_of(noisy, every)}, "
+            f"of which {muted} count its score by less than 0.5",
             flush=True,
         )
+
+
+def share_of(found: int, every: int) -> str:
+    """`3 of 250, 1.2 % (0.4 to 3.5)`, with Wilson's 95 % interval."""
+    low, high = wilson(found / every, every)
+    return f"{found} of {every}, {found / every:.1%} ({low:.1%} to {high:.1%})".replace("%", " %")
 
 
 def redrawn(answers: Sequence[Answer], random: np.random.Generator) -> list[Answer]:
@@ -281,10 +305,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the routing data")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
+    parser.add_argument(
+        "--scorers", type=Path, help="keep the trained scorers here: training takes minutes a kind"
+    )
     options = parser.parse_args()
     print(describe(seed=0))
     data = everything(options.data)
-    kinds = [kind_of(data, name) for name in KINDS]
+    kinds = [kind_of(data, name, options.scorers) for name in KINDS]
     for name in options.only.split(","):
         PARTS[name](kinds, options.seeds)
 
