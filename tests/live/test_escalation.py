@@ -125,3 +125,18 @@ def test_the_check_of_the_example_decides_who_is_asked(example: ModuleType, tmp_
         asked_again += len(records) > 1
     # SmolLM2 lacks one of the facts in 8 of the 20 lines: not in all of five, nor in none.
     assert 0 < asked_again < 5
+
+
+async def test_readers_see_the_answer_that_stands_and_no_token_of_the_others(
+    example: ModuleType, tmp_path: Path
+) -> None:
+    fast = _optimized(example, tmp_path, ENOUGH_USD, verify=_is_of_the_strong_model)
+    asked = _customers(example)[0]
+    parts = [part async for part in fast.astream(asked, stream_mode="messages")]
+    ((message, meta),) = parts
+    assert meta["langgraph_node"] == "draft"
+    assert message.response_metadata["model_name"] == "gemma-3-270m"
+    events = [event async for event in fast.astream_events(asked, version="v2")]
+    told = [event["event"] for event in events if "chat_model" in event["event"]]
+    assert told.count("on_chat_model_stream") == 1
+    assert told.count("on_chat_model_end") == len(STAGES)
