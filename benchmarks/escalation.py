@@ -15,6 +15,9 @@ beforehand and buys the cheapest right ones.
 `--weighted`: each step matters 0.5, 1, 2 or 4 times, by lot, and of a run the share of what matters
 counts that is right; else a run counts that is right in every step. (The oracle buys as before.)
 
+In the replay a call costs what it has cost, and nothing more has to be there before it. `--aside`:
+before a further answer as much has to be there as the product puts aside for it, and plans know.
+
 Assumed, not recorded: that errors of a check are independent. A model that is asked the same again
 answers as before, because one answer of each is recorded; the planner is told.
 """
@@ -43,6 +46,7 @@ from graphroute.ir.graph import END, START, Edge, Graph, Node
 from graphroute.ir.hints import Budget, RouteHints
 from graphroute.ir.knapsack import Ladder, is_worth, ladder
 from graphroute.ir.plan import Plan
+from graphroute.ir.reservation import PROMPT_BOUND, short_answer
 from graphroute.planner import make_plan
 from graphroute.planning.retries import CheckRates
 from graphroute.protocols import StepScorer
@@ -72,6 +76,8 @@ def planned(
     budget: float,
     rates: CheckRates | None,
     weights: Sequence[float | None] = (None,) * STEPS,
+    *,
+    puts_aside: bool = False,
 ) -> Plan:
     """The product's plan for a chain of these kinds."""
     names = [f"step{i}" for i in range(len(kinds))]
@@ -116,6 +122,7 @@ def planned(
             for m in range(len(here.models))
         },
         checks=dict.fromkeys(names, rates) if rates is not None else None,
+        puts_aside=puts_aside,
     )
 
 
@@ -136,6 +143,14 @@ def ahead(here: World, data: Outcomes, plan: Plan, kinds: tuple[str, ...]) -> li
     ]
 
 
+def aside(here: World, data: Outcomes, kind: str, question: int, model: int) -> float:
+    """USD that the product puts aside for a call."""
+    part, price = data.test[kind], here.price_out[model] / 1e6
+    prompt = part.cost_usd[question, model] - part.out_tokens[question, model] * price
+    usual = float(data.train[kind].out_tokens[:, model].mean())
+    return float(PROMPT_BOUND * prompt + short_answer(math.inf, usual) * price)
+
+
 def play(
     here: World,
     data: Outcomes,
@@ -146,6 +161,8 @@ def play(
     rates: CheckRates | None,
     random: Random,
     check_usd: float = 0.0,
+    *,
+    puts_aside: bool = False,
 ) -> tuple[tuple[bool, ...], float]:
     """Which steps of a run are right, and its USD.
 
@@ -176,7 +193,9 @@ def play(
             if k:
                 usd, room = float(part.cost_usd[q, first]), budget - spent - later
                 this, *others = ladders[number - 1][k - 1 :]
-                if not is_worth((replace(this, usd=usd), *others), ladders[number:], room):
+                hold = aside(here, data, kind, q, first) if puts_aside else usd
+                asked = (replace(this, usd=usd, hold_usd=hold), *others)
+                if not is_worth(asked, ladders[number:], room):
                     break
             m = fits[0]
             spent += float(part.cost_usd[q, m])
@@ -194,7 +213,14 @@ def play(
 
 
 def compare(
-    here: World, data: Outcomes, share: float, runs: int, seed: int, *, is_weighted: bool
+    here: World,
+    data: Outcomes,
+    share: float,
+    runs: int,
+    seed: int,
+    *,
+    is_weighted: bool,
+    puts_aside: bool,
 ) -> None:
     """One budget: the plan without checks, with each check, and the oracle."""
     strong = int(np.mean([data.train[k].correct.mean(axis=0) for k in data.kinds], axis=0).argmax())
@@ -226,7 +252,10 @@ def compare(
 
         ways: dict[str, tuple[Plan, CheckRates | None]] = {
             "no check": (planned(here, data, kinds, budget, None, weights), None),
-            **{n: (planned(here, data, kinds, budget, c, weights), c) for n, c in CHECKS.items()},
+            **{
+                n: (planned(here, data, kinds, budget, c, weights, puts_aside=puts_aside), c)
+                for n, c in CHECKS.items()
+            },
         }
         for name in CHECKS:
             placed[name].update(a.kind for a in ways[name][0].assignments)
@@ -245,7 +274,17 @@ def compare(
             questions = tuple(random.randrange(len(data.test[k].prompts)) for k in kinds)
             for name, (plan, rates) in ways.items():
                 luck = Random(f"{seed} {g} {r} {name}")
-                found = play(here, data, plan, kinds, questions, budget, rates, luck)
+                found = play(
+                    here,
+                    data,
+                    plan,
+                    kinds,
+                    questions,
+                    budget,
+                    rates,
+                    luck,
+                    puts_aside=puts_aside,
+                )
                 right[name][g, r] = counted(found[0])
                 spent[name] += found[1]
             right["oracle"][g, r] = counted(oracle_run(shaped, every, budget, questions, knows))
@@ -273,6 +312,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budgets", default="0.08,0.25,0.5,1", help="shares of all strong")
     parser.add_argument("--weighted", action="store_true", help="steps that matter unequally")
+    parser.add_argument("--aside", action="store_true", help="put aside what the product does")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     data = load(options.data, "tasks")
@@ -286,6 +326,7 @@ def main() -> None:
             options.runs,
             options.seed,
             is_weighted=options.weighted,
+            puts_aside=options.aside,
         )
 
 

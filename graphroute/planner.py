@@ -78,6 +78,7 @@ def make_plan(
     packings: Mapping[str, Sequence[Packing]] | None = None,
     solver: str = "auto",
     prompt_scorer: str = "",
+    puts_aside: bool = True,
 ) -> Plan:
     """Which model of the catalog serves each step of the graph.
 
@@ -93,6 +94,8 @@ def make_plan(
     check_usd: by node, what its check is expected to cost while nothing is recorded of it
     packings: by node, the models that may serve several of its tasks with one prompt
     prompt_scorer: what will look at the prompts, as the plan is to say it
+    puts_aside: False for runs that are replayed and pay what a call has cost, for which no worst
+        case is put aside before it
 
     Where no assignment keeps every limit the plan has `feasible` False and says which limit and
     the smallest value that works. Raises `UnknownModel` for hints that name models the pool lacks
@@ -114,7 +117,9 @@ def make_plan(
     profile = weighed.profile
     rates = {**_stated(graph), **(checks or {})}
     rates = _priced(rates, check_usd or {}, profile, facts.observed)
-    known = Known(qualities=weighed.qualities, checks=rates, packings=packings or {})
+    known = Known(
+        qualities=weighed.qualities, checks=rates, packings=packings or {}, puts_aside=puts_aside
+    )
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
     runs = simulate(facts, tuple(p.node for p in profile.nodes), seed=seed)
 

@@ -62,11 +62,13 @@ class Known:
 
     qualities: of (node, model), in (0, 1), in place of the scorer's prior
     checks: how far the check of a node can be trusted; packings: those that a node may use
+    puts_aside: whether runs put the worst case of a call aside before it is made
     """
 
     qualities: Mapping[tuple[str, str], float] = field(default_factory=_no_qualities)
     checks: Mapping[str, CheckRates] = field(default_factory=_no_checks)
     packings: Mapping[str, Sequence[Packing]] = field(default_factory=_no_packings)
+    puts_aside: bool = True
 
 
 def formulate(
@@ -154,7 +156,7 @@ def formulate(
         masks=tuple(masks),
         budget_usd=budget.per_run_usd,
         objective=objective,
-        held_usd=held,
+        held_usd=held if known.puts_aside else None,
         deadline_s=limits.deadline_s,
         local=tuple(model.local for model in catalog),
         steps=_steps(facts, index),

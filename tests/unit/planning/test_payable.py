@@ -206,3 +206,19 @@ def test_a_plan_without_a_limit_tells_the_whole() -> None:
         assert a.quality == pytest.approx(max(0.95, *(a.so_far or (0.0,))), abs=0.01)
         if a.so_far:
             assert a.expected_calls == pytest.approx(1 + sum(a.reach))
+
+
+def test_replayed_runs_put_nothing_aside() -> None:
+    checked = graph([node("first", hints=CHECKED)], [(START, "first"), ("first", END)])
+    one = plan(checked, pool=Catalog(models=(DEAR,))).totals.cost_expected_usd
+    given = {
+        "pool": POOL,
+        "usd": 1.2 * one,
+        "qualities": {("first", FREE.name): 0.4, ("first", DEAR.name): 0.41},
+        "checks": {"first": PERFECT},
+    }
+    real, replayed = plan(checked, **given), plan(checked, puts_aside=False, **given)  # type: ignore[arg-type]  # by name
+    # A call of the dear model costs less than the limit, and its worst case more.
+    assert at(real, "first").quality < at(real, "first").so_far[-1]
+    assert at(replayed, "first").quality == pytest.approx(at(replayed, "first").so_far[-1])
+    assert at(replayed, "first").quality > at(real, "first").quality
