@@ -1,6 +1,7 @@
 """Does it learn? Regret, drift and new models, on recorded outcomes of real models.
 
     python benchmarks/learning.py --data FOLDER [--seeds 10] [--only regret,drift,alarms,newcomer]
+        [--explore 0.02]   share of the budget that trying other models may cost, in `drift`
 
 A chain of four steps, each one kind of work; every run gets a recorded question of each kind, and
 what the chosen model really answered and cost is looked up. Twelve models, all thought equally able
@@ -27,6 +28,8 @@ import argparse
 import logging
 import math
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -122,7 +125,7 @@ def regret(here: World, share: float, seeds: int) -> None:
         print(f"  {name:<32} {' '.join(f'{day:.1f}' for day in days)}", flush=True)
 
 
-def drift(here: World, share: float, seeds: int) -> None:
+def drift(here: World, share: float, seeds: int, *, explore: float = 0.02) -> None:
     """Half of the right answers of the model planned most turn wrong at run 2,500."""
     models = tuple(range(len(here.models)))
     budget = budget_usd(here, share)
@@ -138,7 +141,12 @@ def drift(here: World, share: float, seeds: int) -> None:
             return was * (luck.random() < 0.5) if m in hit else was  # noqa: B023
 
         learner = Learner(
-            here=here, models=models, budget=budget, options=Learn(), seed=seed, right=answer
+            here=here,
+            models=models,
+            budget=budget,
+            options=Learn(explore_share=explore),
+            seed=seed,
+            right=answer,
         )
         rows = []
         at = away = None
@@ -233,7 +241,7 @@ def newcomer(here: World, share: float, seeds: int) -> None:
     )
 
 
-PARTS = {"regret": regret, "drift": drift, "alarms": alarms, "newcomer": newcomer}
+PARTS = ("regret", "drift", "alarms", "newcomer")
 
 
 def main() -> None:
@@ -242,14 +250,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with nway_*.csv[.gz]")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--budget", type=float, default=0.25, help="share of all strong")
+    parser.add_argument("--explore", type=float, default=0.02, help="share of the budget, in drift")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     here = world(options.data)
     print(describe(seed=0))
     print(f"{len(here.models)} models, {len(here.kinds)} steps, budget {options.budget:.0%}")
+    run: dict[str, Callable[[World, float, int], None]] = {
+        "regret": regret,
+        "drift": partial(drift, explore=options.explore),
+        "alarms": alarms,
+        "newcomer": newcomer,
+    }
     for name in options.only.split(","):
-        PARTS[name](here, options.budget, options.seeds)
+        run[name](here, options.budget, options.seeds)
 
 
 if __name__ == "__main__":
