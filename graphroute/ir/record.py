@@ -40,7 +40,7 @@ class CallRecord:
     own_model: the model the graph itself would have used, None if unknown
     is_estimated: usage did not come from the model but from counting characters
     baseline_nano: the same tokens at the graph's own model's price; None where that is unknown
-    cap_tokens: limit on the answer that the budget imposed, None if it imposed none
+    cap_tokens: limit on the answer that the budget or the node's hint imposed, None without one
     difficulty: of the prompt, in [0, 1]; None where the plan decided and it was not scored
     error: the exception's type and text where the call failed for good
     graph, graph_name: fingerprint and name of the planned graph

@@ -162,7 +162,7 @@ def notes(row: Row) -> str:
     found = (
         f"{row.cache_hits:,} from a cache" if row.cache_hits else "",
         f"{row.moved:,} not as planned" if row.moved else "",
-        f"{row.capped:,} shortened by the budget" if row.capped else "",
+        f"{row.capped:,} held to a limit of tokens" if row.capped else "",
         f"{row.failed:,} failed" if row.failed else "",
         f"{row.retries:,} tried again" if row.retries else "",
         plural(row.faults, "routing fault") if row.faults else "",

@@ -84,7 +84,7 @@ def notes(usage: Usage, lead: str = "") -> str:
     """What was out of the ordinary, or nothing."""
     found = [
         f"{usage.moved_calls} not as planned ({pairs(usage.reasons)})" if usage.moved_calls else "",
-        f"{usage.capped_calls} shortened by the budget" if usage.capped_calls else "",
+        f"{usage.capped_calls} held to a limit of tokens" if usage.capped_calls else "",
         f"{usage.failed_calls} failed" if usage.failed_calls else "",
         plural(usage.faults, "routing fault") if usage.faults else "",
         f"tokens of {usage.estimated_calls} estimated" if usage.estimated_calls else "",
@@ -108,8 +108,16 @@ def table(report: Report) -> Group:
     if not report.totals.calls:
         return Group(Text(plain(report)))
     shown = Table(title=None, header_style="bold", expand=False)
-    for name in ("node", "calls", "models", "tokens in", "out", "cost", "time", "notes"):
-        shown.add_column(name, justify="left" if name in ("node", "models", "notes") else "right")
+    for name in ("node", "calls", "models", "tokens in", "out", "cost", "time"):
+        is_text = name in ("node", "models")
+        # A narrow terminal folds names; it cuts neither them nor a figure.
+        shown.add_column(
+            name,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text,
+            overflow="fold",
+            min_width=12 if is_text else None,
+        )
     for name, usage in (*named(report), (report.totals.name, report.totals)):
         is_total = usage is report.totals
         shown.add_row(
@@ -120,11 +128,12 @@ def table(report: Report) -> Group:
             f"{usage.out_tokens:,}",
             usd(usage.cost_usd),
             f"{usage.time_s:.1f} s",
-            escape(notes(usage)),
             style="bold" if is_total else "",
         )
-    lines = [Text(saving_line(report.saving))] if report.saving else []
-    return Group(shown, *lines)
+    lines = [saving_line(report.saving)] if report.saving else []
+    lines += [f"{usage.name}: {notes(usage)}" for usage in report.nodes if notes(usage)]
+    lines += [f"drift: {alarm}" for alarm in report.alarms]
+    return Group(shown, *map(Text, lines))
 
 
 def _tokens(usage: Usage) -> str:

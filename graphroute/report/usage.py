@@ -19,7 +19,7 @@ class Usage:
     moved_calls: calls that another model served than the plan said; reasons: why, with counts
     failed_calls: calls that ended in an error; faults: calls where routing itself failed and the
         graph's own model answered
-    capped_calls: calls whose answer the budget made shorter
+    capped_calls: calls whose answer was held to a limit, the budget's or `max_output_tokens=`
     """
 
     name: str

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from graphroute.errors import InvalidValue
+from graphroute.ir.learning import Alarm
 from graphroute.ir.record import AFTER_REFUSAL, CHECK
 from graphroute.report import Report
 from graphroute.report.text import usd
@@ -150,6 +151,20 @@ def test_notebook_bundle_and_empty_report() -> None:
     assert str(empty) == "no model call was made yet"
     assert set(empty._repr_mimebundle_()) == {"text/html", "text/plain", "application/json"}
     assert "no model call" in empty._repr_html_()
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_terminal_shows_names_figures_notes_and_alarms(width: int) -> None:
+    from rich.console import Console
+
+    alarm = Alarm(node="extract", model="weak", figure="quality", before=0.9, after=0.4, since=19)
+    records = [call(node="extract", model="llamacpp:gemma-3", cap_tokens=4, why="context")]
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(Report.of(records, alarms=[alarm]))
+    told = console.export_text()
+    assert "…" not in told
+    for said in ("extract", "llamacpp:gem", "$0.000001", "0.5 s", "1 not as planned", str(alarm)):
+        assert said in " ".join(told.split()), said
 
 
 def test_table_survives_markup_in_names() -> None:
