@@ -6,6 +6,8 @@ it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, StateGraph
@@ -44,7 +46,7 @@ def test_in_a_run_a_real_judge_is_recorded_and_paid(
 ) -> None:
     own = llamacpp.chat(smollm2, temperature=0.0, max_tokens=8)
     judge = llamacpp.chat(smollm2, temperature=0.0, max_tokens=1)
-    builder = StateGraph(dict)
+    builder: Any = StateGraph(dict)
     builder.add_node("answer", lambda _: {"text": own.invoke("What is 2 + 2?").text})
     builder.add_edge(START, "answer")
     fast = optimize(

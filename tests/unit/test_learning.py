@@ -194,9 +194,9 @@ def test_drift_is_told_in_the_report_and_the_plan_leaves_the_model(tmp_path: Pat
     ]
     fast = fast_of(pool, tmp_path, budget=1.0, learn=Learn(on_drift=told.append))
     run(fast, 240)
-    assert told
-    alarm = told[0]
-    assert (alarm.node, alarm.model, alarm.figure) == ("draft", "scripted:turning", "quality")
+    # How long a call takes may drift as well, with what else the machine does.
+    alarm = next(each for each in told if each.figure == "quality")
+    assert (alarm.node, alarm.model) == ("draft", "scripted:turning")
     report = fast.report()
     assert report.alarms == tuple(told)
     assert "drift: quality of scripted:turning" in str(report)
