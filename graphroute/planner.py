@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TypeAlias, cast
 
 from graphroute import registry
@@ -20,6 +20,7 @@ from graphroute.ir.problem import Problem, Solution
 from graphroute.ir.profile import Profile
 from graphroute.planning import payable, punctual
 from graphroute.planning.decide import decide
+from graphroute.planning.eased import eased
 from graphroute.planning.estimate import estimate
 from graphroute.planning.formulate import Known, Limits, check_deadline, check_memory, formulate
 from graphroute.planning.options import Packing
@@ -115,11 +116,14 @@ def make_plan(
     search = _solver(solver)
     weighed = weigh(profile, catalog, qualities or {})
     profile = weighed.profile
-    rates = {**_stated(graph), **(checks or {})}
+    stated = _stated(graph)
+    rates = {**stated, **(checks or {})}
     rates = _priced(rates, check_usd or {}, profile, facts.observed)
     known = Known(
         qualities=weighed.qualities, checks=rates, packings=packings or {}, puts_aside=puts_aside
     )
+    before = replace(known, qualities=weighed.expected, checks=stated)
+    learnt = {node for (node, _), each in (qualities or {}).items() if isinstance(each, Evidence)}
     allowed = Limits(deadline_s=deadline_s, memory_bytes=memory_limit_bytes)
     runs = simulate(facts, tuple(p.node for p in profile.nodes), seed=seed)
 
@@ -137,14 +141,22 @@ def make_plan(
         return remaining(facts)
 
     def plan_under(budget: Budget, limits: Limits, objective: Objective, without: str) -> Plan:
-        problem = formulate(
+        def problem_of(known: Known, facts: Facts) -> Problem:
+            return formulate(
+                facts,
+                profile,
+                catalog,
+                budget=budget,
+                objective=objective,
+                limits=limits,
+                known=known,
+            )
+
+        problem, remarks = eased(
             facts,
-            profile,
-            catalog,
-            budget=budget,
-            objective=objective,
-            limits=limits,
-            known=known,
+            learnt=learnt,
+            problem_of=partial(problem_of, known),
+            before=partial(problem_of, before),
         )
         if without:
             problem = without_model(problem, without)
@@ -164,7 +176,8 @@ def make_plan(
             runs=runs,
             unpaid=problem,
         )
-        made = replace(rounded(made), prompt_scorer=prompt_scorer)
+        warned = replace(made.graph, warnings=(*made.graph.warnings, *remarks))
+        made = replace(rounded(replace(made, graph=warned)), prompt_scorer=prompt_scorer)
         again = WhatIf(
             plan_under=plan_under,
             budget=budget,

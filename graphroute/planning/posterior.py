@@ -44,10 +44,14 @@ Known = Mapping[tuple[str, str], float | Evidence]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """The profile with what outcomes say of difficulty, and quality in (0, 1) by (node, model)."""
+    """The profile with what outcomes say of difficulty, and quality in (0, 1) by (node, model).
+
+    expected: the same quality without any outcome, of every node and model
+    """
 
     profile: Profile
     qualities: Mapping[tuple[str, str], float]
+    expected: Mapping[tuple[str, str], float]
 
 
 def weigh(profile: Profile, catalog: Catalog, known: Known) -> Weighed:
@@ -60,11 +64,12 @@ def weigh(profile: Profile, catalog: Catalog, known: Known) -> Weighed:
     for (name, model), value in known.items():
         given.setdefault(name, {})[model] = value
     if not profile.nodes or not len(catalog):
-        return Weighed(profile=profile, qualities={})
+        return Weighed(profile=profile, qualities={}, expected={})
     chances = np.array([_success(model.ability) for model in catalog])
     prior = np.array([_prior(p.score) for p in profile.nodes])
     expected = prior @ chances.T
     qualities: dict[tuple[str, str], float] = {}
+    before: dict[tuple[str, str], float] = {}
     nodes: list[NodeProfile] = []
     for i, node in enumerate(profile.nodes):
         here = given.get(node.node, {})
@@ -78,12 +83,15 @@ def weigh(profile: Profile, catalog: Catalog, known: Known) -> Weighed:
             score = score if is_stated else _narrowed(score, weight, seen)
         judged = sum(e.judged for e in seen.values())
         nodes.append(replace(node, score=score, judged=judged))
+        before |= zip(((node.node, m) for m in catalog.names), expected[i].tolist(), strict=True)
         if seen or not is_stated:
             qualities |= zip(((node.node, m) for m in catalog.names), row.tolist(), strict=True)
         for model, value in here.items():
             if not isinstance(value, Evidence):
-                qualities[node.node, model] = _checked(node.node, model, value)
-    return Weighed(profile=replace(profile, nodes=tuple(nodes)), qualities=qualities)
+                stated = _checked(node.node, model, value)
+                qualities[node.node, model] = before[node.node, model] = stated
+    profile = replace(profile, nodes=tuple(nodes))
+    return Weighed(profile=profile, qualities=qualities, expected=before)
 
 
 def _prior(score: StepScore) -> Floats:
