@@ -70,7 +70,7 @@ bench-learning: $(STAMP) ## regret, drift, newcomers and escalation: make bench-
 	$(BIN)/python benchmarks/escalation.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/paid_checks.py --data $(GRAPHROUTE_DATA)
 	$(BIN)/python benchmarks/profiling.py --data $(GRAPHROUTE_DATA)
-	$(BIN)/python benchmarks/retraining.py --data $(GRAPHROUTE_DATA)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/retraining.py --data $(GRAPHROUTE_DATA)
 
 upstream: $(STAMP) ## LangGraph's own tests, plain and optimized: make upstream LANGGRAPH=checkout
 	@test -d "$(LANGGRAPH)/libs/langgraph/tests" || \

@@ -48,6 +48,8 @@ class Booking:
     def __init__(self, handle: RunHandle, call: Call, trail: Trail) -> None:
         self._handle, self._call, self._trail = handle, call, trail
         self._policy = handle.policy
+        # Of a cascade each answer has its own time, not that of the ones before it as well.
+        self._began_s = call.started_s
 
     def usage(
         self, answer: AIMessage | None, facts: router.CallFacts | None = None
@@ -88,7 +90,7 @@ class Booking:
         answer: to be kept in the record, where texts are; error: what ended the call instead
         why: in the place of the choice's own
         """
-        took_s = max(0.0, self._policy.clock() - self._call.started_s)
+        took_s = max(0.0, self._policy.clock() - self._began_s)
         price = choice.spec.price
         cost = 0 if choice.recalled else math.ceil(_cost_nano(price, usage) * choice.price_share)
         self._pay(choice, cost, out_tokens=0 if error else usage.out_tokens)
@@ -122,6 +124,7 @@ class Booking:
             verdict=verdict,
         )
         self._policy.record(record)
+        self._began_s = self._policy.clock()
         if answer is not None and self._policy.tap is not None and not self._call.is_check:
             self._tell(self._policy.tap, record, answer)
 
@@ -204,8 +207,8 @@ class Booking:
             is_estimated=usage.is_estimated,
             cost_nano=cost_nano,
             baseline_nano=baseline_nano,
-            started_s=call.started_s,
-            took_s=max(0.0, policy.clock() - call.started_s) if took_s is None else took_s,
+            started_s=self._began_s,
+            took_s=max(0.0, policy.clock() - self._began_s) if took_s is None else took_s,
             difficulty=call.facts.difficulty,
             cap_tokens=cap_tokens,
             attempts=tuple(trail.attempts),

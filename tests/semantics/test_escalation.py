@@ -87,6 +87,16 @@ def test_an_answer_that_is_refused_goes_to_the_next_model_and_both_are_paid() ->
     assert all(r.cost_nano > 0 for r in fast.records)
 
 
+def test_each_answer_of_a_cascade_has_its_own_time() -> None:
+    pool = Pool("41")
+    fast = pool.optimized()
+    fast.invoke({})
+    records = fast.records
+    assert len(records) > 2
+    ends = [record.started_s + record.took_s for record in records]
+    assert all(later.started_s >= end for later, end in zip(records[1:], ends, strict=False))
+
+
 def test_a_model_that_is_asked_again_draws_anew() -> None:
     pool = Pool("41")
     fast = pool.optimized()
