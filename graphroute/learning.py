@@ -37,6 +37,7 @@ from graphroute.keeping import GiveFeedback
 from graphroute.learners._fold import fold
 from graphroute.learners._levels import with_classes
 from graphroute.learners._loop import Learning
+from graphroute.learners._refused import Refused
 from graphroute.learners._retrainer import Retrainer
 from graphroute.learners._sums import parts_of
 from graphroute.learners._sureness import curves, pairs_of, passed
@@ -235,6 +236,7 @@ def begun(
         budget_nano=budget_nano,
         learner=learner if has_choice else None,
         watch=watch,
+        refused=Refused(past.records),
     )
 
 

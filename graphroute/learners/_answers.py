@@ -45,14 +45,19 @@ class Answers:
         self._fresh: dict[Key, float] = {}
         self._lock = threading.Lock()
 
-    def add(self, node: str, model: str, score: float, weight: float = 1.0) -> None:
-        """Count an answer with a score in [0, 1], or the part `weight` of one."""
+    def add(
+        self, node: str, model: str, score: float, weight: float = 1.0, *, is_usual: bool = True
+    ) -> None:
+        """Count an answer with a score in [0, 1], or the part `weight` of one.
+
+        is_usual: the question is a sample of the node's, so that drift is looked for in its score
+        """
         with self._lock:
             here = self._counts.setdefault((node, model), [0.0, 0.0])
             fade = self._rate**weight
             here[0] = fade * here[0] + weight * score
             here[1] = fade * here[1] + weight * (1 - score)
-            if weight >= 1:
+            if weight >= 1 and is_usual:
                 recent = self._recent.setdefault((node, model), deque(maxlen=RECENT))
                 recent.append(score)
             self._fresh[node, model] = self._fresh.get((node, model), 0.0) + weight

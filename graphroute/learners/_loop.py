@@ -19,6 +19,7 @@ from graphroute.ir.record import CallRecord
 from graphroute.learners._allowance import Allowance
 from graphroute.learners._answers import Answers
 from graphroute.learners._explorer import Explorer
+from graphroute.learners._refused import Refused
 from graphroute.learners._sums import sums_of
 from graphroute.learners._watch import Watch
 from graphroute.protocols import Learner
@@ -40,7 +41,7 @@ GROWN: Final = 1 / 3
 class Learning:
     """What one optimized graph learns; may be used from any thread.
 
-    start: what earlier runs showed, by (node, model)
+    start: what earlier runs showed, by (node, model); refused: how often they refused answers
     budget_nano: what a run may spend, None without a limit
     learner, watch: None where nothing is tried, or nothing watched
     explorer: chooses the model to try on a call; None where no other than the planned ever is
@@ -54,11 +55,13 @@ class Learning:
         budget_nano: int | None = None,
         learner: Learner | None = None,
         watch: Watch | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self._options, self._budget_nano = options, budget_nano
         self.answers = Answers(start, half_life=options.half_life)
         self.allowance = Allowance(share=options.explore_share)
         self._watch = watch
+        self._refused = refused or Refused()
         self.explorer: Explorer | None = None
         if learner is not None and options.explore_share > 0:
             self.explorer = Explorer(
@@ -89,9 +92,17 @@ class Learning:
     def note(self, record: CallRecord) -> None:
         """Take a finished call."""
         self._earn(record)
-        shown = sums_of(record)
+        with self._lock:
+            self._refused.note(record)
+            shown = sums_of(record, self._refused)
         if shown is not None and shown.answers > 0:
-            self.answers.add(record.node, record.model, shown.good)
+            self.answers.add(
+                record.node,
+                record.model,
+                shown.good / shown.answers,
+                shown.answers,
+                is_usual=not record.is_again,
+            )
         if self._watch is not None:
             for alarm in self._watch.note(record):
                 self._raise(alarm)

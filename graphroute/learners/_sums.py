@@ -10,19 +10,22 @@ from typing import Final
 from graphroute.ir.feedback import Credit
 from graphroute.ir.learned import DAY_S, Moments, Part, Sums, run_digest
 from graphroute.ir.record import CallRecord
+from graphroute.learners._refused import Refused
 
 FIGURES: Final = ("cost_nano", "took_s", "in_tokens", "out_tokens")
 
 
-def sums_of(record: CallRecord) -> Sums | None:
+def sums_of(record: CallRecord, refused: Refused) -> Sums | None:
     """What one call shows; None where no model was asked or none answered.
 
-    An answer that came from a cache is one that has been counted before. One that a check led to is
-    no sample of the node's questions: its cost and time count, its score does not. What a check
-    itself asked a model is no answer of the node.
+    refused: what scores count that answers got which a check led to
+
+    An answer that came from a cache is one that has been counted before. What a check itself asked
+    a model is no answer of the node.
     """
     tally = _Tally()
-    return tally.sums(record.node, record.model) if tally.add(record) else None
+    shows = tally.add(record, refused.weight(record))
+    return tally.sums(record.node, record.model) if shows else None
 
 
 class _Tally:
@@ -32,15 +35,15 @@ class _Tally:
         self.good = self.bad = 0.0
         self._moments = {name: [0.0, 0.0, 0.0] for name in FIGURES}
 
-    def add(self, record: CallRecord) -> bool:
-        """Take a call; whether it shows anything."""
+    def add(self, record: CallRecord, wrong: float | None) -> bool:
+        """Take a call, of which a wrong answer counts so much; whether it shows anything."""
         if record.error is not None or record.cache is not None or not record.model:
             return False
         if record.is_check:
             return False
-        if record.quality is not None and not record.is_again:
+        if record.quality is not None and wrong is not None:
             self.good += record.quality
-            self.bad += 1 - record.quality
+            self.bad += wrong * (1 - record.quality)
         self._count("cost_nano", record.cost_nano)
         self._count("took_s", record.took_s)
         self._count("in_tokens", record.in_tokens)
@@ -86,11 +89,13 @@ def parts_of(
     table: dict[tuple[str, int], dict[tuple[str, str], _Tally]] = defaultdict(
         lambda: defaultdict(_Tally)
     )
-    for record in records:
+    calls = tuple(records)
+    refused = Refused(calls)
+    for record in calls:
         day = home.setdefault((record.graph, record.run_id), max(0, int(record.started_s // DAY_S)))
         graphs[record.run_id].add(record.graph)
         if record.model and not record.is_check:
-            table[record.graph, day][record.node, record.model].add(record)
+            table[record.graph, day][record.node, record.model].add(record, refused.weight(record))
     for credit, model in credits_given:
         for graph in graphs.get(credit.run_id, ()):
             here = table[graph, home[graph, credit.run_id]]
