@@ -17,6 +17,7 @@ promises, runs can pay more. And what is told of the plan is what they pay.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -34,6 +35,9 @@ CLOSINGS: Final = 4
 
 HOLLOW: Final = 0.05
 """Share of the times it is wanted below which the last model of a cascade is hardly ever paid."""
+
+UNFIT: Final = 100.0
+"""Worth, in weight × log quality, that first answers fit the limit with what they put aside."""
 
 MISSES: Final = 2
 """Shares in a row that are no better, after which no smaller one is tried."""
@@ -56,11 +60,12 @@ def solve(
         return found
 
     def worth(choice: Sequence[int]) -> float:
-        return as_paid(problem, choice, visits).value_of(choice)
+        value = as_paid(problem, choice, visits).value_of(choice)
+        return value if _room_usd(problem, choice, visits) >= 0 else value - UNFIT
 
-    best = worth(found.choice)
-    if best >= problem.value_of(found.choice) - 1e-9:
+    if as_paid(problem, found.choice, visits) is problem:
         return found  # runs get all of the most that any plan promises
+    best = worth(found.choice)
     whole, closed = found, problem
     for _ in range(CLOSINGS):
         hollow = [
@@ -89,7 +94,7 @@ def solve(
         value = worth(tried.choice)
         if value > best + 1e-9:
             best, found, misses = value, tried, 0
-        else:
+        elif _room_usd(problem, tried.choice, visits) >= 0:
             misses += 1
             if misses == MISSES:
                 break
@@ -134,16 +139,12 @@ def paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> Pa
     cascades = {i: option for i, option in options.items() if option.so_far and visits[i] > 0}
     if problem.budget_usd is None:
         return {i: (1.0,) * (len(option.models) - 1) for i, option in cascades.items()}
-    first_usd = problem.spend_usd(
-        [cascades[i].models[0] if i in cascades else k for i, k in enumerate(choice)]
-    )
     ladders = [
         (i, each)
         for i, option in cascades.items()
         for each in of_visits(_ladder(problem, i, option, visits[i]), visits[i])
     ]
-    room_usd = problem.budget_usd - first_usd - _aside(problem, choice, visits)
-    shares = asked([each for _, each in ladders], room_usd)
+    shares = asked([each for _, each in ladders], _room_usd(problem, choice, visits))
     by_visit: dict[int, list[tuple[float, ...]]] = {i: [] for i in cascades}
     for (i, _), share in zip(ladders, shares, strict=True):
         by_visit[i].append(share)
@@ -151,6 +152,16 @@ def paid(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> Pa
         i: tuple(float(np.mean(each)) for each in zip(*of_node, strict=True))
         for i, of_node in by_visit.items()
     }
+
+
+def _room_usd(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> float:
+    """USD that all first answers leave of the limit; below 0 some of them cannot be paid."""
+    firsts = [
+        option.models[0] if option.so_far else k
+        for k, option in ((k, problem.option(i, k)) for i, k in enumerate(choice))
+    ]
+    limit = math.inf if problem.budget_usd is None else problem.budget_usd
+    return limit - problem.spend_usd(firsts) - _aside(problem, choice, visits)
 
 
 def _aside(problem: Problem, choice: Sequence[int], visits: Sequence[float]) -> float:

@@ -208,6 +208,33 @@ def test_a_plan_without_a_limit_tells_the_whole() -> None:
             assert a.expected_calls == pytest.approx(1 + sum(a.reach))
 
 
+def test_of_plans_with_cascades_one_is_taken_whose_first_answers_fit() -> None:
+    two, more = problem(2.6), problem(2.6)
+    given = replace(
+        two,
+        nodes=("first", "second", "third"),
+        log_quality=np.vstack([two.log_quality, more.log_quality[:1]]),
+        cost_usd=np.vstack([two.cost_usd, more.cost_usd[:1]]),
+        time_s=np.vstack([two.time_s, more.time_s[:1]]),
+        feasible=np.ones((3, 3), dtype=bool),
+        weight=np.ones(3),
+        extras=two.extras + more.extras[:1],
+        held_usd=np.array([[0.0, 1.8]] * 3),
+    )
+    assert isinstance(SOLVER, Solver)
+    # Two dear first answers and a cascade keep 2.6 as expected, but before the second dear answer
+    # 1.8 of the 1.6 that are left would have to be there.
+    promised = SOLVER.solve(given, time_limit_s=5.0).choice
+    assert sorted(promised) == [1, 1, 2]
+
+    def search(each: Problem) -> Solution:
+        assert isinstance(SOLVER, Solver)
+        return SOLVER.solve(each, time_limit_s=5.0)
+
+    taken = payable.solve(given, search, (1.0, 1.0, 1.0)).choice
+    assert taken.count(1) < 2
+
+
 def test_replayed_runs_put_nothing_aside() -> None:
     checked = graph([node("first", hints=CHECKED)], [(START, "first"), ("first", END)])
     one = plan(checked, pool=Catalog(models=(DEAR,))).totals.cost_expected_usd
