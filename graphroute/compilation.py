@@ -63,6 +63,12 @@ class Inventory:
     outputs: tuple[CacheableNode, ...] = ()
     caching: tuple[Caching, ...] = ()
 
+    def warned(self, remark: str) -> Inventory:
+        """The same with one more thing for the plan to say."""
+        graph = self.walked.graph
+        graph = replace(graph, warnings=(*graph.warnings, remark))
+        return replace(self, walked=replace(self.walked, graph=graph))
+
     @property
     def hints(self) -> dict[str, RouteHints]:
         """What was said of nodes, by name."""

@@ -9,7 +9,7 @@ compilation ─ inventory ─► what is there ─ make_plan ─► Plan ─┐
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +165,9 @@ def optimize(
     base = job.prompts()
     prompts = job.in_use(base)
     sure = learning.sureness_of(past, there.walked.graph)
-    made = _feasible(
-        job.plan(there, observed=seen, judged=past.evidence, prompts=prompts, checks=sure.checks)
+    made = _begun(
+        job.plan(there, observed=seen, judged=past.evidence, prompts=prompts, checks=sure.checks),
+        lambda why: job.plan(there.warned(why), prompts=prompts),
     )
     is_bound = job.budget.is_limited or job.deadline_s is not None or job.objective == "cost"
     if is_bound and made.assignments:
@@ -262,6 +263,19 @@ def _observed(past: Past, records: Sequence[CallRecord], inventory: Inventory) -
     overhead = {spec.name: spec.overhead_tokens for spec in inventory.pool.catalog}
     latest = (*past.records, *records)[-learning.MOST_CALLS :]
     return observe(latest, inventory.walked.graph, overhead=overhead)
+
+
+def _begun(made: Plan, afresh: Callable[[str], Plan]) -> Plan:
+    """The plan to begin with: where only earlier runs stand against any, one that leaves them out.
+
+    What a graph has shown must not keep it from starting; the limits hold in its runs all the same.
+    afresh: plans without earlier runs, and with this warning
+    """
+    if made.infeasible is None:
+        return made
+    why = f"planned without what earlier runs showed, by which {made.infeasible.message}"
+    found = afresh(why)
+    return found if found.infeasible is None else _feasible(made)
 
 
 def _feasible(made: Plan) -> Plan:

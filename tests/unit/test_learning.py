@@ -12,7 +12,7 @@ from langgraph.graph import START, StateGraph
 
 from graphroute import Alarm, Budget, InvalidValue, Learn, Model, RouteHints, optimize, plan, verify
 from graphroute.cli import run as command
-from graphroute.errors import ProviderUnavailable
+from graphroute.errors import InfeasibleBudget, ProviderUnavailable
 from graphroute.frontend.langgraph import walk
 from graphroute.ir.feedback import Credit
 from graphroute.ir.verdict import Verdict
@@ -421,3 +421,25 @@ def test_feedback_of_another_process_that_is_given_again_counts_once(
     graph = walk(graph_of(), hints={}).graph
     sureness_of(past, graph, (), [replace(up[0], score=0.0)])
     assert seen == [("check", 1.0, "m"), ("draft", 0.0, "")]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "reason"),
+    [(7_000, "a budget of $0.005 per run is too little"), (10**12, "has no model left")],
+    ids=["dearer than thought", "no number at all"],
+)
+def test_what_runs_showed_never_keeps_a_graph_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, tokens: int, reason: str
+) -> None:
+    long = ScriptedChat(name="long", replies=["good"], in_tokens=tokens, out_tokens=10)
+    pool = [Model("scripted:long", long, price_in_usd=1, price_out_usd=1, quality=0.7)]
+    first = fast_of(pool, tmp_path, budget=None)
+    run(first, 3)
+    flushed(first)
+    again = fast_of(pool, tmp_path, budget=0.005)
+    (said,) = [w for w in again.plan.graph.warnings if "earlier runs" in w]
+    assert reason in said
+    assert said in caplog.messages
+    assert again.invoke({"text": "a question"})["text"] == "good"
+    with pytest.raises(InfeasibleBudget):
+        fast_of(pool, tmp_path, budget=1e-9)  # whatever was seen
