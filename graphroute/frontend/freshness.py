@@ -139,11 +139,7 @@ def _is_new(ops: Sequence[dis.Instruction], index: int) -> bool:
         return op.argrepr != "[]"
     if not op.opname.startswith("CALL"):
         return False
-    height = 0
-    for before in reversed(ops[: index + 1]):
-        if before.is_jump_target:
-            return False
-        height += _effect(before)
+    for before, height in _back_from(ops, index):
         is_method = before.opname in ("LOAD_METHOD", "LOAD_ATTR")
         if height >= 1 or (height == 0 and is_method):
             return before.argval in _GIVE_NEW
@@ -171,16 +167,24 @@ def _makes(ops: Sequence[dis.Instruction], index: int) -> bool:
         return True
     if not name.startswith("CALL"):
         return False
-    height = 0
-    for op in reversed(ops[: index + 1]):
-        if op.is_jump_target:
-            return False
-        height += _effect(op)
+    for op, height in _back_from(ops, index):
         if height >= 1:
             made = op.argval
             made = made.co_name if isinstance(made, CodeType) else made
             return op.opname in ("LOAD_GLOBAL", "LOAD_CONST") and made in MAKERS | _COMPREHENSIONS
     return False
+
+
+def _back_from(ops: Sequence[dis.Instruction], index: int) -> Iterator[tuple[dis.Instruction, int]]:
+    """Backwards from an instruction to the last jump's target: each with how much higher the stack
+    is after `index` than before it.
+    """
+    height = 0
+    for op in reversed(ops[: index + 1]):
+        if op.is_jump_target:
+            return
+        height += _effect(op)
+        yield op, height
 
 
 def _container(ops: Sequence[dis.Instruction], index: int) -> str:
