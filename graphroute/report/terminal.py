@@ -22,7 +22,7 @@ from graphroute.report.span_text import (
     short_cells,
     trend_line,
 )
-from graphroute.report.text import saving_line, usd
+from graphroute.report.text import grid, saving_line, usd
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 WIDE: Final = 130
 """Characters a line from which all columns are shown."""
-
-_WORDS: Final = ("node", "model", "node, model", "notes", "day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Tables:
         yield Text(headline(report))
         yield _wide(report) if options.max_width >= WIDE else _narrow(report)
         if len(report.days) > 1:
-            days = _grid(f"per day (UTC, the latest {SHOWN})", DAY_HEAD)
+            days = grid(f"per day (UTC, the latest {SHOWN})", DAY_HEAD)
             for day in report.days[-SHOWN:]:
                 days.add_row(*map(escape, day_cells(day)))
             yield days
@@ -74,7 +72,7 @@ class Tables:
 def _wide(report: SpanReport) -> Table:
     from rich.markup import escape
 
-    shown = _grid("", SHORT_HEAD)
+    shown = grid("", SHORT_HEAD)
     for row in report.rows:
         shown.add_row(*map(escape, short_cells(row)))
     shown.add_row("all", *map(escape, short_cells(report.totals)[1:]), style="bold")
@@ -85,7 +83,7 @@ def _narrow(report: SpanReport) -> Table:
     from rich import box
     from rich.markup import escape
 
-    shown = _grid("", ("node, model", "calls", "cost", "saved", "p50", "quality"))
+    shown = grid("", ("node, model", "calls", "cost", "saved", "p50", "quality"))
     shown.box, shown.pad_edge, shown.show_edge = box.SIMPLE_HEAD, False, False
     for row in (*report.rows, report.totals):
         _, _, calls, cost, _, middle, _, quality, _ = short_cells(row)
@@ -94,20 +92,4 @@ def _narrow(report: SpanReport) -> Table:
         name = f"{row.node}\n {row.model}" if row.node else "all"
         told = (name, calls, cost, saved, middle, quality)
         shown.add_row(*map(escape, told), style="" if row.node else "bold")
-    return shown
-
-
-def _grid(title: str, head: tuple[str, ...]) -> Table:
-    from rich.table import Table
-
-    shown = Table(title=title, title_justify="left", header_style="bold", expand=False)
-    for name in head:
-        is_text = name in _WORDS
-        shown.add_column(
-            name,
-            justify="left" if is_text else "right",
-            no_wrap=not is_text,
-            overflow="fold",
-            min_width=12 if is_text else None,
-        )
     return shown

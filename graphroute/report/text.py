@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from graphroute.report.saving import Saving
 from graphroute.report.usage import Usage
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
     from graphroute.report import Report
 
@@ -33,6 +34,27 @@ def usd(value: float) -> str:
 def plural(number: int, word: str) -> str:
     """`1 call`, `2 calls`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+_WORDS: Final = ("node", "models", "model", "node, model", "notes", "day")
+"""Columns of names and sentences; the others hold figures."""
+
+
+def grid(title: str, head: Sequence[str]) -> Table:
+    """An empty table. A narrow terminal folds names; it cuts neither them nor a figure."""
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left", header_style="bold", expand=False)
+    for name in head:
+        is_text = name in _WORDS
+        shown.add_column(
+            name,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text,
+            overflow="fold",
+            min_width=12 if is_text else None,
+        )
+    return shown
 
 
 def plain(report: Report) -> str:
@@ -102,22 +124,11 @@ def table(report: Report) -> Group:
     """The same for a terminal."""
     from rich.console import Group
     from rich.markup import escape
-    from rich.table import Table
     from rich.text import Text
 
     if not report.totals.calls:
         return Group(Text(plain(report)))
-    shown = Table(title=None, header_style="bold", expand=False)
-    for name in ("node", "calls", "models", "tokens in", "out", "cost", "time"):
-        is_text = name in ("node", "models")
-        # A narrow terminal folds names; it cuts neither them nor a figure.
-        shown.add_column(
-            name,
-            justify="left" if is_text else "right",
-            no_wrap=not is_text,
-            overflow="fold",
-            min_width=12 if is_text else None,
-        )
+    shown = grid("", ("node", "calls", "models", "tokens in", "out", "cost", "time"))
     for name, usage in (*named(report), (report.totals.name, report.totals)):
         is_total = usage is report.totals
         shown.add_row(
